@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -104,19 +105,7 @@ func (d Drift) String() string {
 }
 
 // Fault is something wrong in what the user wrote.
-type Fault struct {
-	// Path is the attribute, as the user writes it: `sidecars["logs"].container.image`. Empty is the whole resource.
-	Path string
-	// Message says what is wrong and what to do.
-	Message string
-}
-
-func (f Fault) Error() string {
-	if f.Path == "" {
-		return f.Message
-	}
-	return f.Path + ": " + f.Message
-}
+type Fault = fault.Fault
 
 // ErrNotFound is returned where an instance is not in the cluster.
 var ErrNotFound = errors.New("instance not found")
