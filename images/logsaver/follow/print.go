@@ -14,7 +14,11 @@ const (
 )
 
 // PrintOf fingerprints all the bytes (FNV-1a, 64 bit: it is on disk, so it must not change between processes).
+// That of no bytes is the zero Print.
 func PrintOf(data []byte) Print {
+	if len(data) == 0 {
+		return Print{}
+	}
 	sum := uint64(14695981039346656037)
 	for _, b := range data {
 		sum = (sum ^ uint64(b)) * 1099511628211
