@@ -61,6 +61,10 @@ func (f *File[T]) poll(ctx context.Context, hangup <-chan os.Signal, events <-ch
 		case <-again.C:
 			settled.Reset(0)
 		case <-settled.C:
+			if f.fresh() { // a late notice of an earlier change may come in the middle of the next one
+				settled.Reset(settle)
+				continue
+			}
 			_ = f.Reload() // logged and counted there
 		}
 	}
@@ -70,4 +74,14 @@ func (f *File[T]) poll(ctx context.Context, hangup <-chan os.Signal, events <-ch
 func (f *File[T]) concerns(changed string) bool {
 	base := filepath.Base(changed)
 	return base == filepath.Base(f.path) || base == "..data"
+}
+
+// fresh tells whether the file has been written just now, and so may not be complete.
+func (f *File[T]) fresh() bool {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return false // Reload says it
+	}
+	age := time.Since(info.ModTime())
+	return age >= 0 && age < settle
 }
