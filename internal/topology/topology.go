@@ -91,8 +91,9 @@ type Termination struct {
 type Update struct {
 	// MinReadySeconds a replica must be ready before it counts.
 	MinReadySeconds int `json:"min_ready_seconds,omitempty"`
-	// ProgressSeconds without progress make the update fail.
-	ProgressSeconds int `json:"progress_seconds"`
+	// ProgressSeconds without progress make the update fail. It follows the timeout of the apply, and is no part of the
+	// revision.
+	ProgressSeconds int `json:"-"`
 }
 
 // Completion rules a group that runs to its end.

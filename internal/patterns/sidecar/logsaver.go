@@ -1,0 +1,185 @@
+package sidecar
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// LogSaver is the paper's log saver: it collects what main writes to files and streams it to cluster storage.
+// Paths are those that main sees.
+type LogSaver struct {
+	Paths        []string          `json:"paths"`
+	Exclude      []string          `json:"exclude,omitempty"`
+	Rotated      []string          `json:"rotated,omitempty"`
+	Multiline    *config.Multiline `json:"multiline,omitempty"`
+	MaxLineBytes config.Bytes      `json:"max_line_bytes,omitempty"`
+	From         string            `json:"from,omitempty"`
+
+	Sink  config.Sink  `json:"sink"`
+	Batch config.Batch `json:"batch,omitzero"`
+	Spool config.Spool `json:"spool,omitzero"`
+	Retry config.Retry `json:"retry,omitzero"`
+
+	// Image replaces the framework's own.
+	Image     string                        `json:"image,omitempty"`
+	Env       map[string]string             `json:"env,omitempty"`
+	SecretEnv map[string]workload.SecretRef `json:"secret_env,omitempty"`
+	// Mounts are further volumes by name: the CA or the password file of a sink.
+	Mounts    map[string]workload.Mount `json:"mounts,omitempty"`
+	Resources *workload.Resources       `json:"resources,omitempty"`
+}
+
+// Where things are in the log saver's container.
+const (
+	configFolder = "/etc/pattern"
+	configFile   = "config.yaml"
+	stateFolder  = "/var/lib/pattern"
+)
+
+// What the log saver is promised: little CPU and no limit of it, so that it scavenges what main leaves; and memory for
+// its own bound (32 MiB resident) with room for the files that the kernel caches.
+var defaultResources = topology.Resources{
+	Requests: topology.Amounts{MilliCPU: 10, MemoryBytes: 32 << 20},
+	Limits:   topology.Amounts{MemoryBytes: 96 << 20},
+}
+
+// place is where in an instance a framework sidecar stands.
+type place struct {
+	pattern  string
+	instance workload.Instance
+	name     string
+	port     int
+	workload *workload.Workload
+	settings patterns.Settings
+}
+
+func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload) {
+	// Image, variables, mounts and resources are those of any container.
+	image := s.Image
+	if image == "" {
+		image = "framework" // the provider's own is checked by the provider
+	}
+	c := workload.Container{Image: image, Env: s.Env, SecretEnv: s.SecretEnv, Mounts: s.Mounts, Resources: s.Resources}
+	c.Validate(l, at, w.Scope())
+
+	for i, p := range s.Paths {
+		if !path.IsAbs(p) {
+			continue // config says so
+		}
+		if volume, _ := w.Main.VolumeAt(p); volume == "" {
+			l.AddNeeding([]string{"main.mounts"}, fault.At(at+".paths", i), "%q is in no volume of main, so nobody else can read it: mount a volume in main.mounts where the files are written", p)
+		}
+	}
+	for _, err := range faultsOf(s.config(place{name: name, port: firstManagementPort}).Validate()) {
+		where, what, _ := strings.Cut(err.Error(), ": ")
+		where = strings.TrimPrefix(where, "inputs[0].")
+		switch where {
+		case "name", "state_dir", "management.address", "spool.dir":
+			continue // ours, not the user's
+		}
+		l.Add(at+"."+where, "%s", what)
+	}
+}
+
+// faultsOf are the single errors of a validation.
+func faultsOf(err error) []error {
+	var all *multierror.Error
+	if errors.As(err, &all) {
+		return all.Errors
+	}
+	return nil
+}
+
+// config is the file that the log saver reads.
+func (s *LogSaver) config(p place) *config.Config {
+	c := &config.Config{
+		Pattern: p.pattern, Instance: p.instance.Name, Namespace: p.instance.Namespace, Container: p.name,
+		Source: "${" + envReplica + "}",
+		Inputs: []config.Input{{
+			Name: p.name, Paths: s.Paths, Exclude: s.Exclude, Rotated: s.Rotated, Multiline: s.Multiline,
+			MaxLineBytes: s.MaxLineBytes, From: s.From,
+		}},
+		StateDir: stateFolder, Sink: s.Sink, Batch: s.Batch, Spool: s.Spool, Retry: s.Retry,
+		Management: config.Management{Address: fmt.Sprintf(":%d", p.port)},
+	}
+	if b := c.Sink.Bucket; b != nil && b.Prefix == "" {
+		own := *b
+		own.Prefix = p.instance.Name + "/"
+		c.Sink.Bucket = &own
+	}
+	c.SetDefaults()
+	return c
+}
+
+// envReplica tells a framework container which replica it is in.
+const envReplica = "PATTERN_REPLICA"
+
+func (s *LogSaver) addTo(parts *Parts, p place) {
+	c := s.config(p)
+	file, err := json.MarshalIndent(c, "", "  ")
+	if err != nil { // plain data
+		panic(err)
+	}
+	configVolume, stateVolume := p.name+"-config", p.name+"-state"
+	parts.Configs = append(parts.Configs, topology.Config{Name: configVolume, Files: map[string]string{configFile: string(file) + "\n"}})
+	parts.Volumes = append(parts.Volumes,
+		topology.Volume{Name: configVolume, Config: configVolume},
+		topology.Volume{Name: stateVolume, Ephemeral: &topology.EphemeralVolume{SizeBytes: int64(c.Spool.MaxBytes) + 64<<20}},
+	)
+
+	port := managementPortName(p.port)
+	user := int64(65532)
+	container := topology.Container{
+		Name: p.name, Role: topology.Companion, Framework: true,
+		Image: s.Image, PullPolicy: p.settings.PullPolicy,
+		Env:       append(workload.Env(s.Env, s.SecretEnv, p.workload.Secrets), topology.Env{Name: envReplica, Field: topology.FieldReplica}),
+		Ports:     []topology.Port{{Name: port, Number: p.port, Protocol: "tcp"}},
+		Resources: defaultResources,
+		Security:  topology.Security{User: &user, Group: &user},
+		// No readiness probe: the group serves while its log saver has trouble. What the saver says of itself is at its
+		// management port.
+		Probes: topology.Probes{
+			Startup:  &topology.Probe{HTTP: &topology.HTTPAction{Port: port, Path: "/health/startup"}, PeriodSeconds: 1, TimeoutSeconds: 1, FailureThreshold: 60},
+			Liveness: &topology.Probe{HTTP: &topology.HTTPAction{Port: port, Path: "/health/live"}, PeriodSeconds: 10, TimeoutSeconds: 5, FailureThreshold: 6},
+		},
+		Mounts: append(s.logMounts(p.workload),
+			topology.Mount{Volume: configVolume, Path: configFolder, ReadOnly: true},
+			topology.Mount{Volume: stateVolume, Path: stateFolder},
+		),
+	}
+	if container.Image == "" {
+		container.Image = p.settings.Image("logsaver")
+	}
+	if s.Resources != nil {
+		container.Resources = s.Resources.Topology()
+	}
+	further := workload.Container{Mounts: s.Mounts}
+	container.Mounts = append(container.Mounts, further.Topology("", topology.Companion, nil).Mounts...)
+	parts.Containers = append(parts.Containers, container)
+}
+
+// logMounts show the saver the volumes that hold the files, where main has them, to read only.
+func (s *LogSaver) logMounts(w *workload.Workload) []topology.Mount {
+	var mounts []topology.Mount
+	seen := map[string]bool{}
+	for _, p := range s.Paths {
+		volume, folder := w.Main.VolumeAt(p)
+		if _, further := s.Mounts[volume]; volume == "" || seen[volume] || further {
+			continue
+		}
+		seen[volume] = true
+		mounts = append(mounts, topology.Mount{Volume: volume, Path: folder, SubPath: w.Main.Mounts[volume].SubPath, ReadOnly: true})
+	}
+	return mounts
+}
