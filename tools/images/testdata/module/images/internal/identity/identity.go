@@ -1,0 +1,5 @@
+// Package identity holds the version.
+package identity
+
+// Version is set by the build.
+var Version = ""

@@ -1,0 +1,2 @@
+// Package notes is no program, so it becomes no image.
+package notes
