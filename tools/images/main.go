@@ -2,11 +2,14 @@
 //
 //	images list  [-root DIR]
 //	images build [-root DIR] [-layout DIR] [-cache DIR] [-platforms LIST] [-version V] [NAME...]
+//	images debian [-layout DIR] [-cache DIR] FOLDER...
 //	images push  -repository HOST/PREFIX [-tag TAG] [-layout DIR] [-digests FILE] [NAME...]
 //
 // An image is a folder images/NAME of the module at -root that holds a main package. Each is built for every platform
 // on a base of certificates and little else, with its SBOM (SPDX) beside it as an OCI referrer, and the same sources
 // give the same digest wherever they are built. Variables: SOURCE_DATE_EPOCH sets the creation time (default 0).
+//
+// Debian makes images of Debian packages, for tests and examples: see package debian.
 //
 // It is a module of its own, so that what ko links never enters the provider's go.mod.
 package main
@@ -61,6 +64,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			version:   *version,
 		}
 		return b.buildAll(ctx, *dir, flags.Args(), out)
+	case "debian":
+		cache := flags.String("cache", "", "`folder` that keeps the packages (default: debs beside the layout)")
+		_ = flags.Parse(args)
+		return buildDebian(ctx, *dir, cmp.Or(*cache, filepath.Join(filepath.Dir(filepath.Clean(*dir)), "debs")), flags.Args(), out)
 	case "push":
 		repository := flags.String("repository", "", "where to push: `host/prefix`, to which /NAME is added")
 		tag := flags.String("tag", "latest", "the tag")
@@ -68,5 +75,5 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		_ = flags.Parse(args)
 		return push(ctx, *dir, target{Repository: *repository, Tag: *tag}, cmp.Or(*digests, filepath.Join(*dir, "digests.json")), flags.Args(), out)
 	}
-	return fmt.Errorf("%q is no command; it is one of list, build, push", verb)
+	return fmt.Errorf("%q is no command; it is one of list, build, debian, push", verb)
 }
