@@ -81,7 +81,7 @@ func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload
 			l.AddNeeding([]string{"main.mounts"}, fault.At(at+".paths", i), "%q is in no volume of main, so nobody else can read it: mount a volume in main.mounts where the files are written", p)
 		}
 	}
-	for _, err := range faultsOf(s.config(place{name: name, port: firstManagementPort}).Validate()) {
+	for _, err := range faultsOf(s.config(place{instance: workload.Instance{Name: "instance"}, name: name, port: firstManagementPort}).Validate()) {
 		where, what, _ := strings.Cut(err.Error(), ": ")
 		where = strings.TrimPrefix(where, "inputs[0].")
 		switch where {

@@ -1,0 +1,184 @@
+package sidecar
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// web is a web server whose log files a log saver collects, as JSON names it.
+const web = `{
+	"name": "web", "namespace": "shop", "replicas": 2,
+	"main": {
+		"image": "registry.example/nginx:1",
+		"ports": {"http": {"port": 8080}},
+		"mounts": {"logs": {"path": "/var/log/nginx"}},
+		"probes": {"readiness": {"http": {"port": "http", "path": "/"}}}
+	},
+	"sidecars": {
+		"logs": {"log_saver": {"paths": ["/var/log/nginx/*.log"], "sink": {"bucket": {"url": "s3://logs?region=eu-1"}}}},
+		"sync": {"container": {"image": "registry.example/sync@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "ports": {"sync": {"port": 9600}}}}
+	},
+	"volumes": {"logs": {"ephemeral": {"size": "64Mi"}}},
+	"expose": {"http": {"port": 80}}
+}`
+
+// spec is the web server with changes on top, as a JSON merge patch (RFC 7396) would make them.
+func spec(t *testing.T, patch string) *Spec {
+	t.Helper()
+	var base, change map[string]any
+	require.NoError(t, json.Unmarshal([]byte(web), &base))
+	require.NoError(t, json.Unmarshal([]byte(patch), &change))
+	raw, err := json.Marshal(merged(base, change))
+	require.NoError(t, err)
+	s := &Spec{}
+	require.NoError(t, json.Unmarshal(raw, s))
+	return s
+}
+
+func merged(base, change map[string]any) map[string]any {
+	for k, v := range change {
+		switch v := v.(type) {
+		case nil:
+			delete(base, k)
+		case map[string]any:
+			below, _ := base[k].(map[string]any)
+			if below == nil {
+				below = map[string]any{}
+			}
+			base[k] = merged(below, v)
+		default:
+			base[k] = v
+		}
+	}
+	return base
+}
+
+var settings = patterns.Settings{Image: func(name string) string { return "registry.example/pattern/" + name + ":1.2.3" }}
+
+func TestValidateNamesThePathOfEveryFault(t *testing.T) {
+	for _, c := range []struct {
+		name, patch string
+		want        []string
+	}{
+		{"nothing is wrong", `{}`, nil},
+		{"a name that is too long", `{"name": "a-name-that-is-longer-than-the-engines-can-append-to"}`, []string{"name"}},
+		{"a name with a capital", `{"name": "Web"}`, []string{"name"}},
+		{"no sidecar", `{"sidecars": null}`, []string{"sidecars"}},
+		{"a sidecar of no kind", `{"sidecars": {"logs": {"log_saver": null}}}`, []string{`sidecars["logs"]`}},
+		{"a sidecar of two kinds", `{"sidecars": {"logs": {"container": {"image": "a"}}}}`, []string{`sidecars["logs"]`}},
+		{"a sidecar with the name of main", `{"sidecars": {"main": {"container": {"image": "a"}}}}`, []string{`sidecars["main"]`}},
+		{"a wrong image name", `{"main": {"image": "Web Server"}}`, []string{"main.image"}},
+		{"a wrong image name of a log saver", `{"sidecars": {"logs": {"log_saver": {"image": "a:b:c"}}}}`, []string{`sidecars["logs"].log_saver.image`}},
+		{"a port twice among companions", `{"sidecars": {"sync": {"container": {"ports": {"sync": {"port": 8080}}}}}}`, []string{`sidecars["sync"].container.ports["sync"].port`}},
+		{"a port name twice among companions", `{"sidecars": {"sync": {"container": {"ports": {"http": {"port": 1}}}}}}`, []string{`sidecars["sync"].container.ports["http"]`}},
+		{"a port out of range", `{"main": {"ports": {"http": {"port": 70000}}}}`, []string{`main.ports["http"].port`}},
+		{"a mount of a volume that does not exist", `{"main": {"mounts": {"cache": {"path": "/cache"}}}}`, []string{`main.mounts["cache"]`}},
+		{"a relative mount path", `{"main": {"mounts": {"logs": {"path": "logs"}}}}`, []string{`main.mounts["logs"].path`, `sidecars["logs"].log_saver.paths[0]`}},
+		{"two mounts at one path", `{"volumes": {"b": {"ephemeral": {}}}, "main": {"mounts": {"b": {"path": "/var/log/nginx/"}}}}`, []string{`main.mounts["logs"].path`}},
+		{"resources that no machine can give", `{"main": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}}`, []string{"main.resources.limits.memory"}},
+		{"memory in which nothing starts", `{"main": {"resources": {"limits": {"memory": "1Mi"}}}}`, []string{"main.resources.limits.memory"}},
+		{"a probe of a port that is not there", `{"main": {"probes": {"liveness": {"tcp": {"port": "admin"}}}}}`, []string{"main.probes.liveness.tcp.port"}},
+		{"a probe of two kinds", `{"main": {"probes": {"readiness": {"tcp": {"port": "http"}}}}}`, []string{"main.probes.readiness"}},
+		{"a log path outside of every volume", `{"sidecars": {"logs": {"log_saver": {"paths": ["/tmp/*.log"]}}}}`, []string{`sidecars["logs"].log_saver.paths[0]`}},
+		{"a log saver without a sink", `{"sidecars": {"logs": {"log_saver": {"sink": {"bucket": null}}}}}`, []string{`sidecars["logs"].log_saver.sink`}},
+		{"a sink with credentials in its URL", `{"sidecars": {"logs": {"log_saver": {"sink": {"bucket": null, "loki": {"url": "http://me:pw@loki"}}}}}}`, []string{`sidecars["logs"].log_saver.sink.loki.url`}},
+		{"a spool below a batch", `{"sidecars": {"logs": {"log_saver": {"spool": {"max_bytes": "1Mi"}}}}}`, []string{`sidecars["logs"].log_saver.spool.max_bytes`}},
+		{"a volume of no kind", `{"volumes": {"logs": {"ephemeral": null}}}`, []string{`volumes["logs"]`}},
+		{"a persistent volume without a size", `{"volumes": {"data": {"persistent": {}}}, "replicas": 1}`, []string{`volumes["data"].persistent.size`}},
+		{"replicas that share a volume by accident", `{"volumes": {"data": {"persistent": {"size": "1Gi"}}}}`, []string{`volumes["data"].persistent.shared`}},
+		{"an exposed port that main does not have", `{"expose": {"admin": {}}}`, []string{`expose["admin"].target`}},
+		{"a node port without its reach", `{"expose": {"http": {"node_port": 30080}}}`, []string{`expose["http"].node_port`}},
+		{"a drain beyond the grace", `{"termination": {"grace": "5s", "drain": "5s"}}`, []string{"termination.drain"}},
+		{"an identity that there is not", `{"identity": "sticky"}`, []string{"identity"}},
+		{"secret values without a version", `{"secrets": {"s": {"values_wo": {"k": "v"}}}}`, []string{`secrets["s"]`, `secrets["s"].values_wo_version`}},
+		{"root without saying so", `{"main": {"security": {"user": 0}}}`, []string{"main.security.user"}},
+		{"a variable twice", `{"main": {"env": {"A": "1"}, "secret_env": {"A": {"secret": "s", "key": "k"}}}}`, []string{`main.secret_env["A"]`}},
+		{"init containers of one name", `{"init": [{"name": "a", "image": "a"}, {"name": "a", "image": "a"}]}`, []string{"init[1].name"}},
+		{"an init container with the name of a sidecar", `{"init": [{"name": "sync", "image": "a"}]}`, []string{`sidecars["sync"]`}},
+		{"a config file outside of its folder", `{"volumes": {"c": {"config": {"files": {"../x": ""}}}}}`, []string{`volumes["c"].config.files["../x"]`}},
+		{"many faults at once", `{"name": "", "replicas": -1, "priority": "urgent"}`, []string{"name", "priority", "replicas"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, f := range spec(t, c.patch).Validate() {
+				got = append(got, f.Path)
+				assert.NotEmpty(t, f.Message)
+			}
+			assert.ElementsMatch(t, c.want, got)
+		})
+	}
+}
+
+func TestTopologyPutsTheLogSaverBesideMain(t *testing.T) {
+	top := spec(t, `{}`).Topology(settings)
+	require.Len(t, top.Groups, 1)
+	g := top.Groups[0]
+
+	var names []string
+	for _, c := range g.Containers {
+		names = append(names, c.Name+" "+string(c.Role))
+	}
+	assert.Equal(t, []string{"logs companion", "sync companion", "main main"}, names, "companions start before main")
+
+	saver := g.Containers[0]
+	assert.Equal(t, "registry.example/pattern/logsaver:1.2.3", saver.Image)
+	assert.Contains(t, saver.Mounts, topology.Mount{Volume: "logs", Path: "/var/log/nginx", ReadOnly: true}, "it sees the files where main writes them")
+	assert.Nil(t, saver.Probes.Readiness, "its trouble must not take main out of service")
+	assert.Equal(t, 9601, saver.Ports[0].Number, "the management port keeps clear of the developer's ports")
+	assert.Less(t, saver.Resources.Requests.MilliCPU, int64(100), "it scavenges CPU")
+	assert.Zero(t, saver.Resources.Limits.MilliCPU)
+	assert.Equal(t, []topology.Service{{Name: "web", Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}}, g.Services)
+}
+
+func TestRevisionFollowsWhatRuns(t *testing.T) {
+	revision := func(patch string) string { return spec(t, patch).Topology(settings).Revision() }
+	assert.Equal(t, revision(`{}`), revision(`{}`))
+	for _, c := range []struct{ name, patch string }{
+		{"an image", `{"main": {"image": "registry.example/nginx:2"}}`},
+		{"a setting of the log saver", `{"sidecars": {"logs": {"log_saver": {"batch": {"max_age": "9s"}}}}}`},
+		{"replicas", `{"replicas": 3}`},
+		{"the version of a secret", `{"secrets": {"s": {"values_wo_version": "2"}}}`},
+	} {
+		t.Run(c.name, func(t *testing.T) { assert.NotEqual(t, revision(`{}`), revision(c.patch)) })
+	}
+	same := spec(t, `{"secrets": {"s": {"values_wo_version": "1"}}}`).Topology(settings).Revision()
+	assert.Equal(t, same, revision(`{"secrets": {"s": {"values_wo": {"k": "v"}, "values_wo_version": "1"}}}`), "a plan knows no secret values")
+}
+
+func TestReplacementSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		name, patch string
+		want        []string
+	}{
+		{"another image goes in place", `{"main": {"image": "registry.example/nginx:2"}}`, nil},
+		{"another sidecar goes in place", `{"sidecars": {"sync": null}}`, nil},
+		{"another name", `{"name": "shop"}`, []string{"name"}},
+		{"another namespace", `{"namespace": "b"}`, []string{"namespace"}},
+		{"another identity", `{"identity": "stable"}`, []string{"identity"}},
+		{"the default identity, written out, is no change", `{"identity": "interchangeable"}`, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, f := range spec(t, c.patch).Replacement(spec(t, `{}`)) {
+				got = append(got, f.Path)
+			}
+			assert.Equal(t, c.want, got)
+		})
+	}
+	was := spec(t, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "1Gi"}}}}`)
+	is := spec(t, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "2Gi", "class": "fast"}}}}`)
+	assert.Len(t, is.Replacement(was), 2)
+}
+
+func TestUnknownVolumesAreNoFault(t *testing.T) {
+	l := spec(t, `{"volumes": null}`).Validate()
+	assert.NotEmpty(t, l)
+	assert.Equal(t, fault.List(nil), l.Known([]string{"volumes"}))
+}
