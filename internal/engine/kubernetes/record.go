@@ -1,0 +1,69 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// What the record's data is called.
+const (
+	dataSpec      = "spec.json"
+	dataInventory = "inventory"
+)
+
+// record is the one object that stands for an instance: it tells what the instance is, lists what it is made of, and
+// owns all that. It is a ConfigMap, so that the provider needs no definition of its own in the cluster.
+func record(t *topology.Topology, inventory []string) *corev1.ConfigMap {
+	m := meta(t, "", recordName(t.Name, t.Pattern))
+	m.Labels[labelRecord] = "true"
+	if m.Annotations == nil {
+		m.Annotations = map[string]string{}
+	}
+	m.Annotations[annotationRevision] = t.Revision()
+	inventory = slices.Clone(inventory)
+	slices.Sort(inventory)
+	return &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: m,
+		Data:       map[string]string{dataSpec: string(t.Spec), dataInventory: strings.Join(slices.Compact(inventory), "\n")},
+	}
+}
+
+// inventory of a record as it is in the cluster.
+func inventory(live *Object) []string {
+	text, _, _ := unstructuredString(live, "data", dataInventory)
+	return strings.Fields(text)
+}
+
+func complete(live *Object) bool { return live.GetAnnotations()[annotationComplete] == "true" }
+
+// readRecord of an instance from the object that holds it.
+func readRecord(live *Object) (*engine.Record, error) {
+	spec, _, _ := unstructuredString(live, "data", dataSpec)
+	r := &engine.Record{
+		Key: topology.Key{
+			Pattern: live.GetLabels()[labelPattern], Namespace: live.GetNamespace(), Name: live.GetLabels()[labelInstance],
+		},
+		Spec:     json.RawMessage(spec),
+		Revision: live.GetAnnotations()[annotationRevision],
+		Complete: complete(live),
+	}
+	if spec != "" && !json.Valid(r.Spec) {
+		return nil, fmt.Errorf("%s: %s is not JSON; restore it, or delete the object with all that it owns", describe(live), dataSpec)
+	}
+	return r, nil
+}
+
+// ours tells whether an object belongs to the instance.
+func ours(live *Object, key topology.Key) bool {
+	l := live.GetLabels()
+	return l["app.kubernetes.io/managed-by"] == Manager && l[labelPattern] == key.Pattern && l[labelInstance] == key.Name
+}

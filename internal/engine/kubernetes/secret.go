@@ -1,0 +1,70 @@
+package kubernetes
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// addValues completes a Secret with the values given, with those that the cluster has, and with new random ones where a
+// generated value is missing.
+func (a *application) addValues(o, live *Object) error {
+	for i := range a.t.Secrets {
+		s := &a.t.Secrets[i]
+		if ObjectName(a.t.Name, s.Name) != o.GetName() {
+			continue
+		}
+		data, err := secretData(s, present(live))
+		if err != nil {
+			return &engine.RejectedError{Object: describe(o), Reason: err.Error(), Err: err}
+		}
+		o.Object["data"] = data
+		if live != nil {
+			o.SetResourceVersion(live.GetResourceVersion()) // two runs must not generate different values
+		}
+	}
+	return nil
+}
+
+func present(live *Object) map[string]any {
+	if live == nil {
+		return nil
+	}
+	data, _ := live.Object["data"].(map[string]any)
+	return data
+}
+
+// secretData is the data of a Secret in base64, given what there is.
+func secretData(s *topology.Secret, have map[string]any) (map[string]any, error) {
+	data := map[string]any{}
+	for k, bytes := range s.Generate {
+		if v, there := have[k]; there {
+			data[k] = v
+			continue
+		}
+		raw := make([]byte, bytes)
+		if _, err := rand.Read(raw); err != nil {
+			return nil, fmt.Errorf("generate %s: %w", k, err)
+		}
+		data[k] = encode(base64.RawURLEncoding.EncodeToString(raw))
+	}
+	for k, v := range s.Values {
+		data[k] = encode(v)
+	}
+	for _, k := range s.Keys {
+		if _, done := data[k]; done {
+			continue
+		}
+		v, there := have[k]
+		if !there {
+			return nil, fmt.Errorf("the value of %q is neither given nor in the cluster; give the values and change their version", k)
+		}
+		data[k] = v
+	}
+	return data, nil
+}
+
+func encode(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
