@@ -20,9 +20,9 @@ type State struct {
 	Source string `json:"source"`
 	// Next is the number of the next identity.
 	Next uint64 `json:"next"`
-	// Scanned is when the last scan began whose findings are all in Files: what was written later may be unknown.
-	Scanned time.Time `json:"scanned"`
-	Files   []File    `json:"files"`
+	// Inputs are those whose files have all been noted once: what appears later is new, and read from its beginning.
+	Inputs []string `json:"inputs"`
+	Files  []File   `json:"files"`
 }
 
 // File is what is known of one file, from its first sight until it is gone and delivered.
@@ -37,6 +37,10 @@ type File struct {
 	// Head is the fingerprint of the first bytes, Tail that of the bytes before Offset.
 	Head follow.Print `json:"head"`
 	Tail follow.Print `json:"tail"`
+	// Truncated tells that the file was cut since: only a copy of it can still give what is missing.
+	Truncated bool `json:"truncated,omitempty"`
+	// Waits tells that it may be a copy of another file, and is not read until that is clear.
+	Waits bool `json:"waits,omitempty"`
 	// Offset is the end of what was acknowledged without a gap.
 	Offset int64 `json:"offset"`
 	// Pending are the ranges behind Offset that were cut, in order, each beginning where the one before it ends.

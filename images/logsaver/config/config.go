@@ -35,6 +35,8 @@ type Config struct {
 	Retry Retry `json:"retry,omitzero"`
 	// Management is the management API.
 	Management Management `json:"management,omitzero"`
+	// Log is the saver's own log.
+	Log Log `json:"log,omitzero"`
 	// Shutdown is what happens between the signal and the exit.
 	Shutdown Shutdown `json:"shutdown,omitzero"`
 }
@@ -206,8 +208,16 @@ type Retry struct {
 
 // Management is the management API (health, metrics, info, ...).
 type Management struct {
-	// Address to listen on, HOST:PORT. Default: ":9600".
+	// Address to listen on, HOST:PORT. Default: ":9464".
 	Address string `json:"address,omitempty"`
+	// Profiling says who may read /debug/pprof: "loopback" (default), "anywhere" or "off".
+	Profiling string `json:"profiling,omitempty"`
+}
+
+// Log is the saver's own log, in JSON on standard error.
+type Log struct {
+	// Level is "debug", "info" (default), "warn" or "error".
+	Level string `json:"level,omitempty"`
 }
 
 // Shutdown is what happens between the signal and the exit.

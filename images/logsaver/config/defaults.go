@@ -30,7 +30,9 @@ func (c *Config) SetDefaults() {
 	fill(&c.Spool.OnFull, OnFullBlock)
 	fill(&c.Retry.Min, Duration(250*time.Millisecond))
 	fill(&c.Retry.Max, Duration(15*time.Second))
-	fill(&c.Management.Address, ":9600")
+	fill(&c.Management.Address, ":9464")
+	fill(&c.Management.Profiling, "loopback")
+	fill(&c.Log.Level, "info")
 	// Five seconds below Kubernetes' own default of 30, so that the exit is ours and not the engine's.
 	fill(&c.Shutdown.Grace, Duration(25*time.Second))
 }

@@ -66,6 +66,8 @@ func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Management.Address); err != nil {
 		f.add("management.address", "must be HOST:PORT, got %q", c.Management.Address)
 	}
+	f.oneOf("management.profiling", c.Management.Profiling, "loopback", "anywhere", "off")
+	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.positive("shutdown.grace", c.Shutdown.Grace)
 	return f.all.ErrorOrNil()
 }

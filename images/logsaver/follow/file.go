@@ -124,8 +124,37 @@ func (f *File) Holds(offset int64, head, tail Print) (bool, error) {
 func (f *File) Begin(offset int64) error {
 	f.offset = offset
 	f.tail = make([]byte, min(TailLen, offset))
-	_, err := f.readAt(f.tail, offset-int64(len(f.tail)))
-	return err
+	if _, err := f.readAt(f.tail, offset-int64(len(f.tail))); err != nil {
+		return err
+	}
+	f.head = Print{}
+	return f.readHead()
+}
+
+// CopyOf reports whether all that is here stands at the same place in the other file, as far as the first and the last
+// bytes tell.
+func (f *File) CopyOf(other *File) (bool, error) {
+	for _, at := range []int64{0, max(f.size-HeadLen, 0)} {
+		mine, theirs := make([]byte, min(HeadLen, f.size)), make([]byte, min(HeadLen, f.size))
+		n, err := f.readAt(mine, at)
+		if err != nil {
+			return false, err
+		}
+		if _, err := other.readAt(theirs[:n], at); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(mine[:n], theirs[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// BeginsAs reports whether the file begins with the bytes of a fingerprint.
+func (f *File) BeginsAs(head Print) (bool, error) {
+	begin := make([]byte, HeadLen)
+	n, err := f.readAt(begin, 0)
+	return err == nil && head.Matches(begin[:n]), err
 }
 
 // Look asks for the file's size. linked tells whether it still has a name. ErrTruncated if it is shorter than what was read.

@@ -48,8 +48,10 @@ type Cut struct {
 	Length int
 	// Open is true if the last line goes on behind the range: the mode in which the same range is cut again.
 	Open bool
-	// Records, Lines and Ends are those of a batch. Records may share memory with the bytes or with the scratch.
+	// Records, Lines and Ends are those of a batch. Records are in the scratch (which may have grown) if Copied, else
+	// they are bytes of the window.
 	Records []byte
+	Copied  bool
 	Lines   int
 	Ends    []int
 	// Split is the number of lines that were longer than the limit.
@@ -58,7 +60,7 @@ type Cut struct {
 
 // Cut takes records from the beginning of window. midLine tells that the byte before the window is not a line's end.
 // full tells that the window cannot grow: then something is taken in any mode. scratch is memory for records that are
-// not the bytes as they stand; it is appended to from its beginning, so the caller may keep what grew (see Cut.Records).
+// not the bytes as they stand.
 func (r Rules) Cut(window []byte, mode Mode, midLine, full bool, scratch []byte) Cut {
 	taken, open := r.extent(window, mode, full)
 	if taken == 0 {
@@ -99,7 +101,7 @@ func (r Rules) Cut(window []byte, mode Mode, midLine, full bool, scratch []byte)
 		}
 	}
 	w.endRecord()
-	return Cut{Length: taken, Open: open, Records: w.out, Lines: w.lines, Ends: w.ends, Split: w.split}
+	return Cut{Length: taken, Open: open, Records: w.out, Copied: true, Lines: w.lines, Ends: w.ends, Split: w.split}
 }
 
 var newline = []byte{'\n'}

@@ -1,0 +1,214 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/batch"
+	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/spool"
+)
+
+// send writes to the sink: what is on disk first, for it is older.
+func (d *Deliverer) send(ctx context.Context) {
+	d.check(ctx) // noted; what is to be written shows the rest
+	open := true
+	for ctx.Err() == nil {
+		if entry, ok := d.Spool.Oldest(); ok {
+			d.sendSpooled(ctx, entry)
+			continue
+		}
+		if !open {
+			return
+		}
+		var again <-chan time.Time
+		if d.Status().Err != nil { // nothing to write: ask
+			again = time.After(d.RetryMax)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+			d.check(ctx)
+		case <-d.wake:
+		case item, ok := <-d.direct:
+			if !ok {
+				open = false
+				continue
+			}
+			d.sendDirect(ctx, item)
+		}
+	}
+}
+
+// sendSpooled tries until the entry is delivered, or was dropped meanwhile.
+func (d *Deliverer) sendSpooled(ctx context.Context, entry spool.Entry) {
+	pause := backoff{min: d.RetryMin, max: d.RetryMax}
+	defer d.hold(nil)
+	for ctx.Err() == nil {
+		if oldest, ok := d.Spool.Oldest(); !ok || oldest != entry {
+			return
+		}
+		d.hold(&entry)
+		b, err := d.Spool.Load(entry, d.memory)
+		if err == nil {
+			d.memory = b.Records
+			if err = d.attempt(ctx, b); err == nil {
+				d.forget(entry)
+				return
+			}
+		} else {
+			d.note(err)
+		}
+		d.hold(nil)
+		pause.wait(ctx)
+	}
+}
+
+// hold says which entry is being written, so that no policy gives it up meanwhile.
+func (d *Deliverer) hold(entry *spool.Entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = entry
+}
+
+func (d *Deliverer) forget(entry spool.Entry) {
+	if _, err := d.Spool.Remove(entry); err != nil {
+		d.Log.Error("delivered batch not removed from disk", "error", err.Error())
+	}
+	d.nudge(d.room)
+}
+
+// sendDirect writes a batch from memory. If the sink is slow or fails, the batch goes to disk, and its turn comes again.
+func (d *Deliverer) sendDirect(ctx context.Context, item Item) {
+	b := item.Batch
+	defer item.Release()
+	if d.Sync(ctx, item.Version) != nil {
+		return
+	}
+	pause := backoff{min: d.RetryMin, max: d.RetryMax}
+	for ctx.Err() == nil {
+		stashed, err := d.race(ctx, b)
+		switch {
+		case stashed != nil && err == nil:
+			d.forget(*stashed)
+			return
+		case stashed != nil:
+			pause.wait(ctx)
+			return
+		case err == nil:
+			d.Ack(b.Identity, b.Start, b.End)
+			return
+		}
+		d.order.Lock()
+		settled := d.stash(item)
+		d.order.Unlock()
+		pause.wait(ctx)
+		if settled {
+			return
+		}
+	}
+}
+
+// race writes the batch, and puts it on disk if that takes long.
+func (d *Deliverer) race(ctx context.Context, b *batch.Batch) (stashed *spool.Entry, err error) {
+	d.order.Lock()
+	locked := true
+	unlock := func() {
+		if locked {
+			d.order.Unlock()
+			locked = false
+		}
+	}
+	defer unlock()
+	written := make(chan error, 1)
+	go func() { written <- d.attempt(ctx, b) }()
+	timer := time.NewTimer(d.After)
+	defer timer.Stop()
+	select {
+	case err = <-written:
+		return nil, err
+	case <-timer.C:
+	}
+	entry, full := d.Spool.Put(b)
+	if full == nil {
+		stashed = &entry
+		d.Events.Spooled(b)
+		d.Ack(b.Identity, b.Start, b.End)
+	}
+	unlock()
+	return stashed, <-written
+}
+
+// attempt writes the batch once and notes the outcome.
+func (d *Deliverer) attempt(ctx context.Context, b *batch.Batch) error {
+	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	err := d.Sink.Write(limited, b)
+	if ctx.Err() != nil && err != nil {
+		return err // we gave up, not the sink
+	}
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", b.Name, err)
+	} else {
+		d.Events.Delivered(b, time.Since(began))
+	}
+	d.note(err)
+	return err
+}
+
+// note keeps the status, and logs when it changes: not each of the attempts during an outage.
+func (d *Deliverer) note(err error) {
+	permanent := err != nil && d.Permanent(err)
+	d.mu.Lock()
+	before := d.status
+	d.status.Err, d.status.Permanent = err, permanent
+	if err != nil && before.Err == nil {
+		d.status.Since = time.Now()
+	}
+	since := d.status.Since
+	d.mu.Unlock()
+	if err != nil {
+		d.Events.Failed(permanent)
+	}
+	switch {
+	case err != nil && permanent && !before.Permanent:
+		d.Log.Error("sink refuses what is sent to it, and will go on doing so", "error", err.Error())
+	case err != nil && before.Err == nil:
+		d.Log.Warn("sink is away", "error", err.Error())
+	case err == nil && before.Err != nil:
+		d.Log.Info("sink is back", "away_seconds", time.Since(since).Seconds())
+	}
+}
+
+// check asks the sink once, and notes the outcome.
+func (d *Deliverer) check(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	err := d.Sink.Check(limited)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		err = fmt.Errorf("check the sink: %w", err)
+	}
+	d.note(err)
+}
+
+// backoff is a growing pause with jitter: "full jitter" between half and the whole of the pause, so that the savers of
+// many replicas do not return to a sink in step.
+type backoff struct {
+	min, max, next time.Duration
+}
+
+func (b *backoff) wait(ctx context.Context) {
+	b.next = min(max(b.next*2, b.min), b.max)
+	timer := time.NewTimer(b.next/2 + rand.N(b.next/2+1))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,146 @@
+package saver
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// scanEvery is how often the globs are looked at although the kernel has told of no change.
+const scanEvery = time.Second
+
+// read goes round the files until ctx ends, or until all is cut after Drain.
+func (s *Saver) read(ctx context.Context) {
+	var scanned, looked time.Time
+	tick := time.NewTicker(s.config.Poll.D())
+	defer tick.Stop()
+	var changed chan struct{}
+	if s.watcher != nil {
+		changed = s.watcher.C
+	}
+	for ctx.Err() == nil {
+		now := time.Now()
+		s.alive.Store(now.UnixNano())
+		pace := s.config.Poll.D()
+		if s.watching {
+			pace = scanEvery
+		}
+		if s.rescan || now.Sub(scanned) >= pace {
+			s.rescan = false
+			s.scan(now)
+			scanned, looked = now, time.Time{}
+		}
+		if now.Sub(looked) >= s.config.Poll.D()/2 { // a tick comes early at times
+			s.lookAll(now)
+			looked = now
+		}
+		idle, starved := s.round(ctx, now)
+		if !idle {
+			continue
+		}
+		var freed chan *memory
+		if starved {
+			freed = s.free
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.drain:
+			s.readToEnd(ctx)
+			return
+		case m := <-freed:
+			s.free <- m
+		case <-changed:
+			s.rescan = true
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Saver) lookAll(now time.Time) {
+	for _, e := range slices.Clone(s.registry.entries) {
+		if e.file != nil {
+			s.look(e, now)
+		}
+	}
+	s.resolveCopies(now)
+	s.orphans(now)
+}
+
+// round takes at most one batch of each file. idle tells that none was due, or that no memory was free (starved).
+func (s *Saver) round(ctx context.Context, now time.Time) (idle, starved bool) {
+	idle = true
+	entries := slices.Clone(s.registry.entries)
+	for i := range entries {
+		// The next round begins where this one ran out of memory, so that no file starves behind busy ones.
+		e := entries[(s.turn+i)%len(entries)]
+		if ctx.Err() != nil || !s.due(e, now) {
+			continue
+		}
+		var m *memory
+		select {
+		case m = <-s.free:
+		default:
+			s.turn = (s.turn + i) % len(entries)
+			return true, true
+		}
+		if s.take(e, m, now) {
+			idle = false
+		}
+	}
+	return idle, false
+}
+
+// readToEnd takes what the files hold now: whole lines first, and in the end also a last line that has none. What is
+// written while the last round goes on is for a successor.
+func (s *Saver) readToEnd(ctx context.Context) {
+	s.draining = true
+	const rounds, pause = 5, 100 * time.Millisecond
+	for i := range rounds {
+		now := time.Now()
+		before := s.total()
+		s.scan(now)
+		s.lookAll(now)
+		quiet := i > 0 && s.total() == before
+		s.flushing = quiet || i == rounds-1
+		s.exhaust(ctx)
+		if s.flushing || ctx.Err() != nil {
+			return
+		}
+		wait(ctx, pause)
+	}
+}
+
+// total is the number of bytes that all files are known to have.
+func (s *Saver) total() (bytes int64) {
+	for _, e := range s.registry.entries {
+		bytes += e.size
+	}
+	return bytes
+}
+
+// exhaust goes round until nothing is due.
+func (s *Saver) exhaust(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.alive.Store(time.Now().UnixNano())
+		idle, starved := s.round(ctx, time.Now())
+		switch {
+		case starved:
+			select {
+			case m := <-s.free:
+				s.free <- m
+			case <-ctx.Done():
+			}
+		case idle:
+			return
+		}
+	}
+}
+
+func wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
