@@ -33,9 +33,12 @@ type Topology struct {
 	PullSecrets []string `json:"pull_secrets,omitempty"`
 }
 
-// Revision is a short digest of all that the engine would run: equal topologies have equal revisions.
+// Revision is a short digest of all that the engine would run: equal topologies have equal revisions, in whatever
+// namespace.
 func (t *Topology) Revision() string {
-	raw, err := json.Marshal(t)
+	anywhere := *t
+	anywhere.Namespace = ""
+	raw, err := json.Marshal(&anywhere)
 	if err != nil { // every field is plain data
 		panic(err)
 	}

@@ -23,8 +23,8 @@ func (w *Workload) Topology(pattern string, i Instance, companions []topology.Co
 		Name:        MainName,
 		Identity:    topology.Interchangeable,
 		Replicas:    w.Replicas,
-		Volumes:     append(w.volumes(i.Name), volumes...),
-		Services:    w.services(i.Name),
+		Volumes:     append(w.volumes(), volumes...),
+		Services:    w.services(),
 		Priority:    w.priority(),
 		Termination: topology.Termination{GraceSeconds: defaultGraceSeconds},
 		Extras:      map[string]json.RawMessage{},
@@ -73,7 +73,7 @@ func (w *Workload) priority() topology.Priority {
 	return topology.Priority(w.Priority)
 }
 
-func (w *Workload) volumes(instance string) []topology.Volume {
+func (w *Workload) volumes() []topology.Volume {
 	var out []topology.Volume
 	for _, k := range sorted(w.Volumes) {
 		v, t := w.Volumes[k], topology.Volume{Name: k}
@@ -122,7 +122,7 @@ func (w *Workload) ForgetSecrets() {
 }
 
 // services are one for each reach, so that the address of one does not change when another is added.
-func (w *Workload) services(instance string) []topology.Service {
+func (w *Workload) services() []topology.Service {
 	byReach := map[string][]string{}
 	for _, k := range sorted(w.Expose) {
 		reach := w.Expose[k].Reach
@@ -133,13 +133,13 @@ func (w *Workload) services(instance string) []topology.Service {
 	}
 	var out []topology.Service
 	for _, r := range []struct {
-		reach  topology.Exposure
-		suffix string
-	}{{topology.ExposeCluster, ""}, {topology.ExposeNode, "-node"}, {topology.ExposeLoadBalancer, "-lb"}} {
+		reach topology.Exposure
+		name  string
+	}{{topology.ExposeCluster, MainName}, {topology.ExposeNode, "node"}, {topology.ExposeLoadBalancer, "lb"}} {
 		if len(byReach[string(r.reach)]) == 0 {
 			continue
 		}
-		s := topology.Service{Name: instance + r.suffix, Exposure: r.reach}
+		s := topology.Service{Name: r.name, Exposure: r.reach}
 		for _, k := range byReach[string(r.reach)] {
 			e := w.Expose[k]
 			p := topology.ServicePort{Name: k, Port: e.Port, Target: e.Target, NodePort: e.NodePort}

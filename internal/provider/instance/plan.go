@@ -1,0 +1,131 @@
+package instance
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/attributes"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/value"
+)
+
+// ValidateConfig shows every fault at once, at its attribute. What rests on unknown values is judged later.
+func (r *Resource) ValidateConfig(_ context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	w, err := r.kind.read(req.Config.Raw)
+	if err != nil {
+		return // the validators of single attributes say it better, and they have
+	}
+	AddFaults(&resp.Diagnostics, "", w.spec.Validate().Known(w.unknown))
+}
+
+// AddFaults shows faults at their attributes, which lie below a path that may be empty.
+func AddFaults(to *diag.Diagnostics, below string, faults fault.List) {
+	for _, f := range faults {
+		at := fault.Join(below, f.Path)
+		switch {
+		case below == "":
+			at = f.Path
+		case f.Path == "":
+			at = below
+		}
+		if at == "" {
+			to.AddError("Invalid configuration", sentence(f.Message))
+			continue
+		}
+		to.AddAttributeError(value.Path(at), "Invalid configuration", at+": "+sentence(f.Message))
+	}
+}
+
+func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
+
+// ModifyPlan is pure translation: it asks no cluster. It says what will run (the revision), whether that can be reached in
+// place, and whether what was observed calls for repair.
+func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+	w, err := r.kind.read(req.Plan.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid configuration", err.Error())
+		return
+	}
+	if faults := w.spec.Validate().Known(w.unknown); len(faults) > 0 { // at validation more was unknown
+		AddFaults(&resp.Diagnostics, "", faults)
+		return
+	}
+	if !req.State.Raw.IsNull() {
+		former, err := r.kind.read(req.State.Raw)
+		if err == nil {
+			r.planReplacement(w, former, resp)
+		}
+	}
+	if r.target.Engine == nil || len(w.unknown) > 0 {
+		r.planUnknown(ctx, resp, attributes.Status())
+		return
+	}
+	t := r.topology(w, w.record)
+	AddFaults(&resp.Diagnostics, "", r.target.Engine.Check(t))
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	revision := t.Revision()
+	if req.State.Raw.IsNull() || len(resp.RequiresReplace) > 0 {
+		r.planUnknown(ctx, resp, attributes.Status())
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("revision"), revision)...)
+		return
+	}
+
+	var had types.String
+	var drift types.List
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("revision"), &had)...)
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("drift"), &drift)...)
+	unfinished, diags := req.Private.GetKey(ctx, unfinishedKey)
+	resp.Diagnostics.Append(diags...)
+	if had.ValueString() != revision || len(drift.Elements()) > 0 || len(unfinished) > 0 {
+		r.planUnknown(ctx, resp, attributes.Status())
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("revision"), revision)...)
+		return
+	}
+	// Only what no container sees has changed, or nothing: what is computed stays.
+	for name := range attributes.Status() {
+		was, diags := valueAt(ctx, req.State, name)
+		resp.Diagnostics.Append(diags...)
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), was)...)
+	}
+}
+
+// planReplacement plans a new instance where the old one cannot change, and says why.
+func (r *Resource) planReplacement(w, former *written, resp *resource.ModifyPlanResponse) {
+	for _, f := range w.spec.Replacement(former.spec).Known(w.unknown) {
+		p := value.Path(f.Path)
+		resp.RequiresReplace = append(resp.RequiresReplace, p)
+		resp.Diagnostics.AddAttributeWarning(p, "The instance will be replaced", f.Path+": "+sentence(f.Message))
+	}
+}
+
+func (r *Resource) planUnknown(ctx context.Context, resp *resource.ModifyPlanResponse, names attributes.Map) {
+	for name, a := range names {
+		unknown, err := a.GetType().ValueFromTerraform(ctx, unknownOf(ctx, a.GetType()))
+		if err != nil {
+			resp.Diagnostics.AddError("Cannot plan "+name, err.Error())
+			continue
+		}
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), unknown)...)
+	}
+}
+
+// Keys of the private state.
+const (
+	// unfinishedKey is there from the moment when the engine has accepted a revision until it was seen to be ready.
+	unfinishedKey = "unfinished"
+	// appliedKey is the topology that the engine has accepted, in JSON, without secret values.
+	appliedKey = "applied"
+)
+
+var unfinishedMark = func() []byte { raw, _ := json.Marshal(true); return raw }()

@@ -1,0 +1,44 @@
+package instance
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// wantsRollback reads update.rollback, which is true unless written otherwise.
+func wantsRollback(record json.RawMessage) bool {
+	var spec struct {
+		Update struct {
+			Rollback *bool `json:"rollback"`
+		} `json:"update"`
+	}
+	return json.Unmarshal(record, &spec) != nil || spec.Update.Rollback == nil || *spec.Update.Rollback
+}
+
+// rollBack returns the engine and the state to what was applied before, and says why.
+func (r *Resource) rollBack(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse, former *topology.Topology, limit time.Duration, why error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	revision := former.Revision()
+	err := r.target.Engine.Apply(ctx, former, engine.ApplyOptions{})
+	if err == nil {
+		resp.State.Raw = req.State.Raw
+		resp.Diagnostics.Append(remember(ctx, resp.Private, former, true)...)
+		err = r.target.Engine.Wait(ctx, former, r.progress(ctx))
+		r.observeInto(ctx, &resp.State, former)
+	}
+	summary, detail := r.explain("update", former.Key(), why)
+	if err != nil {
+		_, more := r.explain("roll back", former.Key(), err)
+		resp.Diagnostics.AddError(summary, detail+"\n\nThe return to revision "+revision+" failed as well:\n\n"+more)
+		return
+	}
+	resp.Diagnostics.Append(remember(ctx, resp.Private, former, false)...)
+	resp.Diagnostics.AddError(summary+"; it was rolled back", detail+"\n\nThe instance runs revision "+revision+" again, as before this apply. Mend what is wrong and apply again, or set update = { rollback = false } to look at the failing revision.")
+}

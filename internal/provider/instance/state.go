@@ -1,0 +1,140 @@
+package instance
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// status is the attribute of that name.
+type status struct {
+	Phase   string `tfsdk:"phase"`
+	Message string `tfsdk:"message"`
+	Desired int64  `tfsdk:"desired"`
+	Ready   int64  `tfsdk:"ready"`
+	Updated int64  `tfsdk:"updated"`
+}
+
+// setObserved writes what is computed from what was observed.
+func setObserved(ctx context.Context, state *tfsdk.State, revision string, o *engine.Observation) (diags diag.Diagnostics) {
+	s := status{Phase: o.Phase, Message: o.Message}
+	for _, g := range o.Groups {
+		s.Desired += int64(g.Desired)
+		s.Ready += int64(g.Ready)
+		s.Updated += int64(g.Updated)
+	}
+	drift := []string{}
+	for _, d := range o.Drift {
+		drift = append(drift, d.String())
+	}
+	endpoints := map[string][]string{}
+	for k, v := range o.Endpoints {
+		endpoints[k[strings.LastIndex(k, "/")+1:]] = v
+	}
+	objects := o.Objects
+	if objects == nil {
+		objects = []string{}
+	}
+	for name, v := range map[string]any{"revision": revision, "status": s, "endpoints": endpoints, "objects": objects, "drift": drift} {
+		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
+	}
+	return diags
+}
+
+// private is the private state of a response, and of a request.
+type private interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+// remember what the engine has accepted.
+func remember(ctx context.Context, p private, t *topology.Topology, unfinished bool) (diags diag.Diagnostics) {
+	raw, err := json.Marshal(t)
+	if err != nil {
+		diags.AddError("Cannot keep what was applied", err.Error())
+		return diags
+	}
+	diags.Append(p.SetKey(ctx, appliedKey, raw)...)
+	var mark []byte
+	if unfinished {
+		mark = unfinishedMark
+	}
+	diags.Append(p.SetKey(ctx, unfinishedKey, mark)...)
+	return diags
+}
+
+// remembered is the topology that the engine has last accepted, or nil.
+func remembered(raw []byte, record json.RawMessage) *topology.Topology {
+	if len(raw) == 0 {
+		return nil
+	}
+	t := &topology.Topology{}
+	if json.Unmarshal(raw, t) != nil {
+		return nil
+	}
+	t.Spec = record
+	return t
+}
+
+func valueAt(ctx context.Context, state tfsdk.State, name string) (attr.Value, diag.Diagnostics) {
+	a := state.Schema.GetAttributes()[name]
+	v, err := a.GetType().ValueFromTerraform(ctx, attributeOf(state.Raw, name))
+	if err != nil {
+		return nil, diag.Diagnostics{diag.NewErrorDiagnostic("Cannot read "+name, err.Error())}
+	}
+	return v, nil
+}
+
+func attributeOf(raw tftypes.Value, name string) tftypes.Value {
+	var all map[string]tftypes.Value
+	if err := raw.As(&all); err != nil {
+		return tftypes.Value{}
+	}
+	return all[name]
+}
+
+func unknownOf(ctx context.Context, t attr.Type) tftypes.Value {
+	return tftypes.NewValue(t.TerraformType(ctx), tftypes.UnknownValue)
+}
+
+// Default timeouts.
+const (
+	defaultTimeout     = 10 * time.Minute
+	defaultReadTimeout = 2 * time.Minute
+)
+
+// attributer is a plan or a state.
+type attributer interface {
+	GetAttribute(ctx context.Context, p path.Path, target any) diag.Diagnostics
+}
+
+// timeout is the one that was written, or the default.
+func timeout(ctx context.Context, from attributer, which func(timeouts.Value, context.Context, time.Duration) (time.Duration, diag.Diagnostics), byDefault time.Duration) (time.Duration, diag.Diagnostics) {
+	var t timeouts.Value
+	diags := from.GetAttribute(ctx, path.Root("timeouts"), &t)
+	if diags.HasError() || t.IsNull() {
+		return byDefault, diags
+	}
+	d, more := which(t, ctx, byDefault)
+	diags.Append(more...)
+	return d, diags
+}
+
+// keyOf is by what the engine finds the instance.
+func (r *Resource) keyOf(ctx context.Context, from attributer) (topology.Key, diag.Diagnostics) {
+	var name, namespace types.String
+	diags := from.GetAttribute(ctx, path.Root("name"), &name)
+	diags.Append(from.GetAttribute(ctx, path.Root("namespace"), &namespace)...)
+	return topology.Key{Pattern: r.kind.Name, Namespace: namespace.ValueString(), Name: name.ValueString()}, diags
+}
