@@ -158,12 +158,7 @@ func (a *application) writeRecord(ctx context.Context) error {
 // keepMarks is the record with an inventory, and with what former waits have noted in it.
 func keepMarks(record, was *Object, inventory []string) *Object {
 	out := record.DeepCopy()
-	slices.Sort(inventory)
-	text := ""
-	for _, ref := range slices.Compact(inventory) {
-		text += ref + "\n"
-	}
-	_ = unstructured.SetNestedField(out.Object, text, "data", dataInventory) // data is a map
+	_ = unstructured.SetNestedField(out.Object, listing(inventory), "data", dataInventory) // data is a map
 	if was != nil {
 		for _, mark := range []string{annotationComplete, annotationNodes} {
 			if v, there := was.GetAnnotations()[mark]; there {

@@ -1,6 +1,216 @@
 package kubernetes
 
-import "github.com/container-patterns/terraform-provider-pattern/internal/topology"
-import "github.com/container-patterns/terraform-provider-pattern/internal/engine"
+import (
+	"strings"
 
-func (e *Engine) Check(t *topology.Topology) []engine.Fault { return nil }
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// Lengths that the API, or what it derives from a name, allows.
+const (
+	// maxService is a DNS label; so is a Job's name, which becomes a label of its Pods.
+	maxService = 63
+	// maxStatefulSet leaves room for the digest that is appended in a label.
+	maxStatefulSet = 52
+	// maxDeployment leaves room for two random suffixes in the name of a Pod, which is its host name.
+	maxDeployment = 63 - 17
+	// maxPort is the length of a port's name.
+	maxPort = 15
+	// maxFiles is what a ConfigMap's data may hold, less something for the rest.
+	maxFiles = 1 << 20
+)
+
+// Check finds what Kubernetes cannot do of a topology. See engine.Engine.
+func (e *Engine) Check(t *topology.Topology) []engine.Fault {
+	var f fault.List
+	for _, bad := range metavalidation.ValidateLabels(t.Labels, field.NewPath("labels")) {
+		f.Add(bad.Field, "%s", bad.ErrorBody())
+	}
+	for k := range t.Annotations {
+		for _, msg := range validation.IsQualifiedName(strings.ToLower(k)) {
+			f.Add(fault.Key("annotations", k), "%s", msg)
+		}
+	}
+	for i := range t.Configs {
+		size := 0
+		for _, text := range t.Configs[i].Files {
+			size += len(text)
+		}
+		if size > maxFiles {
+			f.Add("", "the files of %q have %d bytes; Kubernetes keeps at most %d in one ConfigMap, so put them into a volume or an image", t.Configs[i].Name, size, maxFiles)
+		}
+	}
+	for i := range t.Secrets {
+		checkLength(&f, t.Secrets[i].Name, ObjectName(t.Name, t.Secrets[i].Name), 253)
+	}
+	for i := range t.Groups {
+		checkGroup(&f, t, &t.Groups[i])
+	}
+	return f
+}
+
+func checkLength(f *fault.List, part, name string, most int) {
+	if len(name) > most {
+		f.Add("name", "the object of %q would be called %q, which has %d bytes; Kubernetes allows %d, so choose a shorter name", part, name, len(name), most)
+	}
+}
+
+func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
+	name := ObjectName(t.Name, g.Name)
+	switch g.Identity {
+	case topology.Stable:
+		checkLength(f, g.Name, name, maxStatefulSet)
+	case topology.ToCompletion:
+		checkLength(f, g.Name, name+"-0123456789", maxService)
+	default:
+		checkLength(f, g.Name, name, maxDeployment)
+	}
+	for _, s := range g.Services {
+		checkLength(f, s.Name, ObjectName(t.Name, s.Name), maxService)
+	}
+	for i := range g.Containers {
+		checkContainer(f, g, &g.Containers[i])
+	}
+	for _, v := range g.Volumes {
+		checkVolume(f, g, &v)
+	}
+	checkExtras(f, g)
+}
+
+func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
+	for _, p := range c.Ports {
+		if len(p.Name) > maxPort {
+			f.Add("", "container %q: the port name %q has %d bytes; Kubernetes allows %d", c.Name, p.Name, len(p.Name), maxPort)
+		}
+	}
+	if c.StopSignal != "" {
+		f.Add("", "container %q: stop_signal cannot be set on Kubernetes; a STOPSIGNAL in the image is honoured, and a pre_stop hook can send any signal", c.Name)
+	}
+	if c.Role == topology.Main && c.Hooks.PreStop != nil && g.Termination.DrainSeconds > 0 {
+		f.Add("", "container %q: Kubernetes runs one hook before it stops a container, so pre_stop and a drain time exclude each other; let the hook wait, or remove one", c.Name)
+	}
+	if c.Role == topology.Init && (c.Probes != topology.Probes{} || c.Hooks != topology.Hooks{}) {
+		f.Add("", "container %q: an init container runs to its end, so it has no probes and no hooks", c.Name)
+	}
+	for _, r := range []struct {
+		what           string
+		request, limit int64
+	}{
+		{"cpu", c.Resources.Requests.MilliCPU, c.Resources.Limits.MilliCPU},
+		{"memory", c.Resources.Requests.MemoryBytes, c.Resources.Limits.MemoryBytes},
+		{"storage", c.Resources.Requests.StorageBytes, c.Resources.Limits.StorageBytes},
+	} {
+		if r.limit > 0 && r.request > r.limit {
+			f.Add("", "container %q: the request for %s is above its limit", c.Name, r.what)
+		}
+	}
+}
+
+func checkVolume(f *fault.List, g *topology.Group, v *topology.Volume) {
+	p := v.Persistent
+	if p == nil {
+		return
+	}
+	for _, msg := range validation.IsDNS1123Subdomain(p.Class) {
+		if p.Class != "" {
+			f.Add("", "volume %q: the storage class %q: %s", v.Name, p.Class, msg)
+		}
+	}
+	if g.Identity == topology.Interchangeable && !p.Shared && (g.Replicas == nil || *g.Replicas > 1) {
+		f.Add("", "volume %q: all replicas would share it, and only one machine can mount it; set shared with a storage class that allows it, or have one replica", v.Name)
+	}
+}
+
+// checkExtras finds what is wrong in `kubernetes = {...}`.
+func checkExtras(f *fault.List, g *topology.Group) {
+	x, err := extras(g)
+	if err != nil {
+		f.Add("kubernetes", "%s", strings.TrimPrefix(err.Error(), "kubernetes: "))
+		return
+	}
+	const at = "kubernetes"
+	for _, set := range []struct {
+		name   string
+		labels map[string]string
+	}{{"node_selector", x.NodeSelector}, {"pod_labels", x.PodLabels}} {
+		for _, bad := range metavalidation.ValidateLabels(set.labels, field.NewPath(at, set.name)) {
+			f.Add(bad.Field, "%s", bad.ErrorBody())
+		}
+	}
+	for k := range x.PodLabels {
+		if strings.HasPrefix(k, topology.LabelPrefix) {
+			f.Add(fault.Key(at+".pod_labels", k), "labels that begin with %s are the provider's own", topology.LabelPrefix)
+		}
+	}
+	for k := range x.PodAnnotations {
+		for _, msg := range validation.IsQualifiedName(strings.ToLower(k)) {
+			f.Add(fault.Key(at+".pod_annotations", k), "%s", msg)
+		}
+	}
+	if _, err := x.affinity(); err != nil {
+		f.Add(at+".affinity", "%s; it must be the JSON of a Kubernetes Affinity", strings.TrimPrefix(err.Error(), "kubernetes.affinity: "))
+	}
+	for name, value := range map[string]string{"runtime_class": x.RuntimeClass, "priority_class": x.PriorityClass, "service_account": x.ServiceAccount, "scheduler": x.Scheduler} {
+		for _, msg := range validation.IsDNS1123Subdomain(value) {
+			if value != "" {
+				f.Add(fault.Join(at, name), "%s", msg)
+			}
+		}
+	}
+	checkTolerations(f, at+".tolerations", x.Tolerations)
+	for i, a := range x.HostAliases {
+		for _, bad := range validation.IsValidIP(field.NewPath("ip"), a.IP) {
+			f.Add(fault.At(at+".host_aliases", i)+".ip", "%s", bad.ErrorBody())
+		}
+		if len(a.Hostnames) == 0 {
+			f.Add(fault.At(at+".host_aliases", i)+".hostnames", "at least one is needed")
+		}
+	}
+	switch x.DNSPolicy {
+	case "", "ClusterFirst", "Default":
+	default:
+		f.Add(at+".dns_policy", "must be ClusterFirst or Default, got %q", x.DNSPolicy)
+	}
+	if x.FSGroup != nil && *x.FSGroup < -1 {
+		f.Add(at+".fs_group", "must be a group ID, or -1 for the cluster's choice, got %d", *x.FSGroup)
+	}
+	if x.MaxUnavailable != "" {
+		v := intstr.Parse(x.MaxUnavailable)
+		if n, err := intstr.GetScaledValueFromIntOrPercent(&v, 100, true); err != nil || n < 0 {
+			f.Add(at+".max_unavailable", "must be a number or a percentage, got %q", x.MaxUnavailable)
+		}
+	}
+}
+
+func checkTolerations(f *fault.List, at string, all []Toleration) {
+	for i, tol := range all {
+		path := fault.At(at, i)
+		switch tol.Operator {
+		case "", "Equal":
+			if tol.Key == "" {
+				f.Add(path+".key", "only the operator Exists goes without a key")
+			}
+		case "Exists":
+			if tol.Value != "" {
+				f.Add(path+".value", "the operator Exists takes no value")
+			}
+		default:
+			f.Add(path+".operator", "must be Equal or Exists, got %q", tol.Operator)
+		}
+		switch tol.Effect {
+		case "", "NoSchedule", "PreferNoSchedule", "NoExecute":
+		default:
+			f.Add(path+".effect", "must be NoSchedule, PreferNoSchedule or NoExecute, got %q", tol.Effect)
+		}
+		if tol.TolerationSeconds != nil && tol.Effect != "NoExecute" {
+			f.Add(path+".toleration_seconds", "goes with the effect NoExecute only")
+		}
+	}
+}

@@ -33,7 +33,7 @@ type Extras struct {
 	HostAliases []HostAlias `json:"host_aliases,omitempty"`
 	// FSGroup: the group ID that owns the volumes, 65532 unless set; -1 leaves the choice to the cluster, as OpenShift wants it.
 	FSGroup *int64 `json:"fs_group,omitempty"`
-	// DNSPolicy: ClusterFirst (the default), Default or None.
+	// DNSPolicy: ClusterFirst (the default) or Default, which is the node's own.
 	DNSPolicy string `json:"dns_policy,omitempty"`
 	// Scheduler: the name of the scheduler that places the Pods.
 	Scheduler string `json:"scheduler,omitempty"`

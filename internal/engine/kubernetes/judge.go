@@ -71,6 +71,9 @@ func (s *scene) judgeDeployment(a *actor, d *appsv1.Deployment) state {
 	seen := d.Status.ObservedGeneration >= d.Generation
 	st := state{line: fmt.Sprintf("%s: %d/%d ready", a.group.Name, s.readyOf(a), want)}
 	st.done = seen && d.Status.UpdatedReplicas == want && d.Status.Replicas == want && d.Status.AvailableReplicas == want
+	if st.done {
+		st.line = fmt.Sprintf("%s: %d/%d ready", a.group.Name, want, want)
+	}
 	if st.done || !seen {
 		return st
 	}

@@ -21,20 +21,28 @@ const (
 
 // record is the one object that stands for an instance: it tells what the instance is, lists what it is made of, and
 // owns all that. It is a ConfigMap, so that the provider needs no definition of its own in the cluster.
-func record(t *topology.Topology, inventory []string) *corev1.ConfigMap {
+func record(t *topology.Topology, revision string, inventory []string) *corev1.ConfigMap {
 	m := meta(t, "", recordName(t.Name, t.Pattern))
 	m.Labels[labelRecord] = "true"
 	if m.Annotations == nil {
 		m.Annotations = map[string]string{}
 	}
-	m.Annotations[annotationRevision] = t.Revision()
-	inventory = slices.Clone(inventory)
-	slices.Sort(inventory)
+	m.Annotations[annotationRevision] = revision
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: m,
-		Data:       map[string]string{dataSpec: string(t.Spec), dataInventory: strings.Join(slices.Compact(inventory), "\n")},
+		Data:       map[string]string{dataSpec: string(t.Spec), dataInventory: listing(inventory)},
 	}
+}
+
+// listing of references, one a line.
+func listing(refs []string) string {
+	refs = slices.Sorted(slices.Values(refs))
+	var b strings.Builder
+	for _, ref := range slices.Compact(refs) {
+		b.WriteString(ref + "\n")
+	}
+	return b.String()
 }
 
 // inventory of a record as it is in the cluster.

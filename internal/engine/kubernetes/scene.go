@@ -3,8 +3,6 @@ package kubernetes
 import (
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -125,8 +123,3 @@ func typed[T any](o *Object) *T {
 	}
 	return &out
 }
-
-var (
-	_ = typed[appsv1.Deployment]
-	_ = typed[batchv1.Job]
-)

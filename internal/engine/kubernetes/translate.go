@@ -25,6 +25,7 @@ type Options struct {
 // owns the rest. It is pure: equal topologies give equal objects. Secret values and owner references are not in it;
 // both are known only while it is applied.
 func Translate(t *topology.Topology, o Options) ([]*Object, error) {
+	revision := t.Revision() // the caller's own, whatever the namespace is by default
 	t = placed(t, o.Namespace)
 	var typed []any
 	for i := range t.Configs {
@@ -49,7 +50,7 @@ func Translate(t *topology.Topology, o Options) ([]*Object, error) {
 		objects = append(objects, o)
 	}
 	slices.SortStableFunc(objects, func(a, b *Object) int { return rank(a) - rank(b) })
-	record, err := plain(record(t, references(objects)))
+	record, err := plain(record(t, revision, references(objects)))
 	if err != nil {
 		return nil, err
 	}
