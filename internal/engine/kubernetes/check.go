@@ -73,10 +73,10 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 		checkLength(f, g.Name, name, maxDeployment)
 	}
 	for _, s := range g.Services {
-		checkLength(f, s.Name, ObjectName(t.Name, s.Name), maxService)
+		checkLength(f, s.Name, s.Name, maxService)
 	}
 	for i := range g.Containers {
-		checkContainer(f, g, &g.Containers[i])
+		checkContainer(f, &g.Containers[i])
 	}
 	for _, v := range g.Volumes {
 		checkVolume(f, g, &v)
@@ -84,7 +84,7 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 	checkExtras(f, g)
 }
 
-func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
+func checkContainer(f *fault.List, c *topology.Container) {
 	for _, p := range c.Ports {
 		if len(p.Name) > maxPort {
 			f.Add("", "container %q: the port name %q has %d bytes; Kubernetes allows %d", c.Name, p.Name, len(p.Name), maxPort)
@@ -92,9 +92,6 @@ func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
 	}
 	if c.StopSignal != "" {
 		f.Add("", "container %q: stop_signal cannot be set on Kubernetes; a STOPSIGNAL in the image is honoured, and a pre_stop hook can send any signal", c.Name)
-	}
-	if c.Role == topology.Main && c.Hooks.PreStop != nil && g.Termination.DrainSeconds > 0 {
-		f.Add("", "container %q: Kubernetes runs one hook before it stops a container, so pre_stop and a drain time exclude each other; let the hook wait, or remove one", c.Name)
 	}
 	if c.Role == topology.Init && (c.Probes != topology.Probes{} || c.Hooks != topology.Hooks{}) {
 		f.Add("", "container %q: an init container runs to its end, so it has no probes and no hooks", c.Name)

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Config says how a cluster is reached: the attributes of the provider's `kubernetes = {...}`, whose names are those of
-// hashicorp/kubernetes. What is not set is read from the same environment variables (see WithEnvironment).
+// Config says how a cluster is reached: the attributes of the provider's `kubernetes = {...}`, whose names, in JSON as in
+// HCL, are those of hashicorp/kubernetes. What is not set is read from the same environment variables (see WithEnvironment).
 type Config struct {
 	// ConfigPath of a kubeconfig file; ~ is the home directory.
 	ConfigPath string `json:"config_path"`

@@ -22,7 +22,7 @@ func (c *client) endpoints(ctx context.Context, t *topology.Topology, live map[s
 	var machines []string
 	for _, g := range t.Groups {
 		for _, s := range g.Services {
-			o := live["v1/Service/"+ObjectName(t.Name, s.Name)]
+			o := live["v1/Service/"+s.Name]
 			if o == nil {
 				continue
 			}

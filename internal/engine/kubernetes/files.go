@@ -42,19 +42,18 @@ func secret(t *topology.Topology, s *topology.Secret) *corev1.Secret {
 	if out.Annotations == nil {
 		out.Annotations = map[string]string{}
 	}
-	out.Annotations[annotationKeys] = strings.Join(secretKeys(s), ",")
+	if keys := secretKeys(s); len(keys) > 0 {
+		out.Annotations[annotationKeys] = strings.Join(keys, ",")
+	}
 	if s.Version != "" {
 		out.Annotations[annotationVersion] = s.Version
 	}
 	return out
 }
 
-// secretKeys are all that a secret holds, sorted.
+// secretKeys are all that a secret is known to hold without its values, sorted.
 func secretKeys(s *topology.Secret) []string {
 	keys := slices.Clone(s.Keys)
-	for k := range s.Values {
-		keys = append(keys, k)
-	}
 	for k := range s.Generate {
 		keys = append(keys, k)
 	}

@@ -90,7 +90,7 @@ func (s *stage) demo(replicas int) *topology.Topology {
 		Groups: []topology.Group{{
 			Name: "main", Identity: topology.Interchangeable, Replicas: new(replicas),
 			Containers:  []topology.Container{s.container("web", topology.Main, "serve", ":8080")},
-			Services:    []topology.Service{{Name: "main", Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}},
+			Services:    []topology.Service{{Name: "web", Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}},
 			Termination: topology.Termination{GraceSeconds: 1}, Update: topology.Update{ProgressSeconds: 60},
 		}},
 	}

@@ -38,7 +38,7 @@ const (
 	annotationSecret = topology.LabelPrefix + "secret-"
 )
 
-// ObjectName of a part of an instance: a group, a service, a config, a secret. The part "main" has the instance's own name.
+// ObjectName of a part of an instance: a group, a config, a secret. The part "main" has the instance's own name.
 func ObjectName(instance, part string) string {
 	if part == "" || part == "main" {
 		return instance

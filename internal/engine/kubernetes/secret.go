@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"maps"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
@@ -37,9 +38,12 @@ func present(live *Object) map[string]any {
 	return data
 }
 
-// secretData is the data of a Secret in base64, given what there is.
+// secretData is the data of a Secret in base64, given what there is. Without values, all that there is stays.
 func secretData(s *topology.Secret, have map[string]any) (map[string]any, error) {
 	data := map[string]any{}
+	if s.Values == nil {
+		maps.Copy(data, have)
+	}
 	for k, bytes := range s.Generate {
 		if v, there := have[k]; there {
 			data[k] = v
@@ -55,14 +59,9 @@ func secretData(s *topology.Secret, have map[string]any) (map[string]any, error)
 		data[k] = encode(v)
 	}
 	for _, k := range s.Keys {
-		if _, done := data[k]; done {
-			continue
-		}
-		v, there := have[k]
-		if !there {
+		if _, there := data[k]; !there {
 			return nil, fmt.Errorf("the value of %q is neither given nor in the cluster; give the values and change their version", k)
 		}
-		data[k] = v
 	}
 	return data, nil
 }

@@ -21,10 +21,11 @@ func services(t *topology.Topology, g *topology.Group) []any {
 	return out
 }
 
+// service goes by the name that the pattern gave it, because containers look for it by that.
 func service(t *topology.Topology, g *topology.Group, s *topology.Service) *corev1.Service {
 	out := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(t, g.Name, ObjectName(t.Name, s.Name)),
+		ObjectMeta: meta(t, g.Name, s.Name),
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Selector: selector(t, g.Name)},
 	}
 	if len(s.Annotations) > 0 {
