@@ -46,8 +46,11 @@ step() {
   mkdir -p "$LOGS"
   log=$LOGS/$(tr -cs 'a-zA-Z0-9' - <<<"$label" | cut -c1-40 | sed 's/-*$//').log
   begun=$(now)
+  set -m # a process group of its own, so that an interrupt reaches all of it
   "$@" >"$log" 2>&1 </dev/null &
   pid=$!
+  set +m
+  trap 'kill -INT -- -$pid 2>/dev/null; wait $pid 2>/dev/null; echo; exit 130' INT TERM
   while kill -0 $pid 2>/dev/null; do
     sleep 0.2
     if [ -n "$LIVE" ]; then
@@ -60,6 +63,7 @@ step() {
     fi
   done
   wait $pid || status=$?
+  trap - INT TERM
   if [ $status = 0 ]; then
     printf '%s  %s %-58s %12s\n' "$ERASE" "${GREEN}ok${PLAIN}" "$label" "$(since "$begun")"
   else

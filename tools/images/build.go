@@ -67,6 +67,9 @@ func (b builder) buildAll(ctx context.Context, dir string, picked []string, out 
 	if err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		return fmt.Errorf("%s holds no folder with a main package", filepath.Join(b.root, "images"))
+	}
 	names, err := chosen(all, picked)
 	if err != nil {
 		return err
@@ -77,6 +80,7 @@ func (b builder) buildAll(ctx context.Context, dir string, picked []string, out 
 	}
 	for _, image := range names {
 		begun := time.Now()
+		fmt.Fprintln(out, "building", image, "for", strings.Join(b.platforms, ", "))
 		result, err := b.build(ctx, image)
 		if err != nil {
 			return fmt.Errorf("image %s: %w", image, err)

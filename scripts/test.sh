@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Runs what there is of tests, and sums up: test.sh [all|check|unit|images|fault|acceptance]. See make help.
+#   ENGINE=kubernetes|nomad|all   RUN=regexp of tests   KEEP=1 leaves engines up that were brought up for this
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+RUN=${RUN:-}
+ENGINE=${ENGINE:-all}
+case $ENGINE in
+all) engines=(kubernetes nomad) ;;
+kubernetes | nomad) engines=("$ENGINE") ;;
+*) die "ENGINE is kubernetes, nomad or all, not $ENGINE" ;;
+esac
+LOGS=$BUILD/logs/test TAIL=60
+failed=() passed=0 begun=$(now)
+
+# run LABEL COMMAND...: a step that, if it fails, does not keep the others from running
+run() {
+  if step "$@"; then passed=$((passed + 1)); else failed+=("$1"); fi
+}
+
+# gotest DIR ARGS...: go test without the packages that have none; with the tests' names if they were chosen
+gotest() {
+  local dir=$1
+  shift
+  (cd "$dir" && set -o pipefail && go test ${RUN:+-run "$RUN"} "$@" 2>&1 | { grep -v 'no test files' || true; })
+}
+
+# --- checks
+
+gofmt_check() {
+  local files
+  files=$(git ls-files --cached --others --exclude-standard '*.go' | while read -r f; do [ ! -e "$f" ] || echo "$f"; done | xargs gofmt -l)
+  [ -z "$files" ] || { echo "not formatted (make fmt):"; echo "$files"; return 1; }
+}
+terraform_format() { terraform fmt -check -diff -recursive examples && { [ ! -d modules ] || terraform fmt -check -diff -recursive modules; }; }
+vet() { go vet ./... && go vet -C tools/images ./...; }
+generated() {
+  local before
+  before=$(mktemp -d)
+  cp -r docs "$before/docs" && make -s generate && diff -r "$before/docs" docs || { echo "docs/ was not what make generate makes; now it is"; return 1; }
+  rm -rf "$before"
+}
+check() {
+  run "gofmt" gofmt_check
+  run "go vet" vet
+  run "terraform fmt" terraform_format
+  run "docs are what make generate makes" generated
+}
+
+# --- tests
+
+unit() {
+  local packages
+  packages=$(go list ./... | grep -vE '/test/(acceptance|bench|fault)(/|$)')
+  run "unit and golden tests" gotest . $packages
+}
+images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images ./...; }
+fault() { # against real storage, so its log saver is the real binary
+  if [ -d test/fault ]; then run "fault tests of the log saver" gotest . -count=1 -timeout 15m ./test/fault/...; fi
+}
+
+# what acceptance tests use: binaries, and images in the engines' registry
+prepare() {
+  make -s build build/bin/images build/bin/tofu build/bin/versitygw
+  build/bin/images build -version "$VERSION" -platforms "linux/$(go env GOARCH)" -layout "$BUILD/test/images" -cache "$BUILD/cache"
+  make -s test-images
+  engines_env
+  local tag
+  tag=test-$(sha256sum "$BUILD/test/images/index.json" | cut -c1-12)
+  build/bin/images push -layout "$BUILD/test/images" -repository "$REGISTRY/pattern" -tag "$tag"
+  build/bin/images push -layout build/test-images -repository "$REGISTRY/test" -tag 1
+  {
+    test/engines/engines.sh env
+    echo "export PATTERN_IMAGES_REPOSITORY=$REGISTRY/pattern PATTERN_IMAGES_TAG=$tag"
+    echo "export TEST_WEB_IMAGE=$(sed -n 's/.*"nginx": "\(.*\)".*/\1/p' build/test-images/digests.json)"
+    echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu TEST_VERSITYGW=$BUILD/bin/versitygw TEST_HOST=10.99.0.254"
+    echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
+  } >"$BUILD/test/env"
+}
+# accept ENGINE: the same tests on each; only one engine's address is in the environment, so that none is reached by accident
+accept() {
+  . "$BUILD/test/env"
+  case $1 in
+  kubernetes) unset NOMAD_ADDR NOMAD_TOKEN && export KUBE_CONFIG_PATH=$KUBECONFIG ;;
+  nomad) unset KUBECONFIG KUBE_CONFIG_PATH ;;
+  esac
+  TF_ACC=1 ENGINE=$1 gotest . -count=1 -timeout 25m -v ./test/acceptance/...
+}
+acceptance() {
+  local e brought=()
+  [ -d test/acceptance ] || return 0
+  mkdir -p "$BUILD/test"
+  for e in "${engines[@]}"; do
+    engine_is_up "$e" || brought+=("$e")
+    run "$e is up" test/engines/engines.sh up "$e"
+  done
+  run "provider, images and peers for the acceptance tests" prepare
+  for e in "${engines[@]}"; do run "acceptance tests on $e" accept "$e"; done
+  [ -z "${KEEP:-}" ] || brought=()
+  for e in "${brought[@]}"; do run "$e is down again" test/engines/engines.sh down "$e"; done
+}
+
+all() { check && unit && images && fault && acceptance; }
+
+case ${1:-all} in
+all | check | unit | images | fault | acceptance)
+  export RUN
+  printf '\n'
+  "${1:-all}"
+  ;;
+*) sed -n '2,3s/^# *//p' "$0" && exit 2 ;;
+esac
+
+printf '\n'
+tests=$( (cat "$LOGS"/acceptance-tests-on-*.log 2>/dev/null || true) | grep -c '^--- PASS' || true)
+skipped=$( (cat "$LOGS"/acceptance-tests-on-*.log 2>/dev/null || true) | grep -cE '^ *--- SKIP' || true)
+if [ ${#failed[@]} = 0 ]; then
+  printf '%s in %s%s\n' "${GREEN}all $passed passed${PLAIN}" "$(since "$begun")" "$([ "$tests" = 0 ] || echo " (acceptance tests: $tests passed, $skipped skipped)")"
+else
+  printf '%s in %s; %d passed\n' "${RED}${#failed[@]} failed${PLAIN}" "$(since "$begun")" "$passed"
+  printf '  %s\n' "${failed[@]}"
+  printf '%s\n' "${DIM}logs: ${LOGS#"$ROOT/"}${PLAIN}"
+  exit 1
+fi
