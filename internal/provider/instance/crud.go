@@ -120,7 +120,11 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		resp.Diagnostics.Append(remember(ctx, resp.Private, t, false)...)
 		return
 	}
-	if back := remembered(was, former.record); back != nil && back.Revision() != t.Revision() && wantsRollback(t.Spec) && unlimited.Err() == nil {
+	back := remembered(was, former.record)
+	if back == nil { // imported, and not applied since
+		back = r.topology(former, former.record)
+	}
+	if back.Revision() != t.Revision() && wantsRollback(t.Spec) && unlimited.Err() == nil {
 		r.rollBack(unlimited, req, resp, back, limit, waitErr)
 		return
 	}
