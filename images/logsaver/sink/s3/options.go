@@ -5,11 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"time"
 )
-
-// credentialsTimeout bounds a question to a metadata service, which on machines that have none is not even refused.
-const credentialsTimeout = 5 * time.Second
 
 // options are the parameters of the URL, by the names that gocloud.dev/blob gives them.
 type options struct {

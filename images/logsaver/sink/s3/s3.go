@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -48,11 +47,7 @@ func Open(address *url.URL) (*Bucket, error) {
 	}
 	b := &Bucket{name: address.Host, options: o, client: client.New(config.Auth{}, config.TLS{})}
 	if !o.anonymous {
-		b.credentials = credentials.NewChainCredentials([]credentials.Provider{
-			&credentials.EnvAWS{},
-			&credentials.FileAWSCredentials{Profile: o.profile},
-			&credentials.IAM{Region: o.region, Client: &http.Client{Timeout: credentialsTimeout, Transport: http.DefaultTransport}},
-		})
+		b.credentials = find(o)
 	}
 	return b, nil
 }
@@ -115,7 +110,7 @@ func (b *Bucket) request(ctx context.Context, method, key string, query url.Valu
 // do signs and sends. An answer with a code that is well is no error.
 func (b *Bucket) do(doing, target string, request *http.Request, well func(code string) bool) error {
 	if b.credentials != nil {
-		value, err := b.credentials.GetWithContext(&credentials.CredContext{Client: http.DefaultClient, Context: request.Context()})
+		value, err := b.credentials.GetWithContext(&credentials.CredContext{Client: metadata, Context: request.Context()})
 		if err != nil {
 			return fault.Transient(doing, target, fmt.Errorf("get credentials: %w", err))
 		}
@@ -162,7 +157,7 @@ func (b *Bucket) explain(doing, target string, response *http.Response, said str
 	switch answer.Code {
 	case "NoSuchBucket":
 		e.Advice = "make the bucket, or correct its name in sink.bucket.url"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "XAdminUserNotFound": // the last is Versity's
 		e.Advice = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the container's role"
 		if b.credentials != nil {
 			b.credentials.Expire() // there may be new ones by the next attempt
@@ -180,14 +175,4 @@ func (b *Bucket) explain(doing, target string, response *http.Response, said str
 		e.Lasting, e.Advice = false, "" // 4xx by number, and the network's or the moment's fault
 	}
 	return e
-}
-
-// firstSet gives the first variable that is set.
-func firstSet(names ...string) string {
-	for _, name := range names {
-		if value := os.Getenv(name); value != "" {
-			return value
-		}
-	}
-	return ""
 }

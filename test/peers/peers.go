@@ -1,0 +1,202 @@
+// Package peers runs the servers that the data plane talks to, for tests: real ones, each compiled from its own Go module in a folder beside this file (so that its dependencies never become ours) or installed as a Debian package.
+//
+// A peer is compiled once per machine, into the project's cache, and is started on a free port of the loopback with its data in the test's temporary directory. Each can be paused, killed and started again on the same port.
+package peers
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startTimeout is how long a peer may take to answer, on a machine that is busy.
+const startTimeout = 60 * time.Second
+
+// CacheDir is where what is compiled is kept: ${XDG_CACHE_HOME:-~/.cache}/terraform-provider-pattern/peers.
+func CacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(base, "terraform-provider-pattern", "peers"), nil
+}
+
+// Build compiles the main package of a peer's module, unless that has been done, and gives the binary's path. Peers are the names of the folders beside this file.
+func Build(peer, mainPackage string) (string, error) {
+	_, here, _, _ := runtime.Caller(0)
+	module := filepath.Join(filepath.Dir(here), peer)
+	key := sha256.New()
+	for _, file := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join(module, file))
+		if err != nil {
+			return "", err
+		}
+		key.Write(content)
+	}
+	fmt.Fprint(key, mainPackage, runtime.Version(), runtime.GOARCH)
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	binary := filepath.Join(cache, peer+"-"+hex.EncodeToString(key.Sum(nil)[:8]))
+
+	// Packages are tested in processes of their own, and only one of them should compile.
+	lock, err := os.OpenFile(binary+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary+".new", mainPackage)
+	build.Dir = module
+	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compile %s: %w\n%s", peer, err, out)
+	}
+	return binary, os.Rename(binary+".new", binary)
+}
+
+// A Process is a peer that runs, or has been killed and can be started again.
+type Process struct {
+	name    string
+	command func() *exec.Cmd
+	ready   func() bool
+	log     string
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// start runs a peer until the test ends.
+func start(t testing.TB, name string, command func() *exec.Cmd, ready func() bool) *Process {
+	t.Helper()
+	p := &Process{name: name, command: command, ready: ready, log: filepath.Join(t.TempDir(), name+".log")}
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			if log, err := os.ReadFile(p.log); err == nil {
+				t.Logf("the end of %s's log:\n%s", name, log[max(0, len(log)-4096):])
+			}
+		}
+	})
+	p.Start(t)
+	return p
+}
+
+// Start starts a peer that does not run, and returns when it answers.
+func (p *Process) Start(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd, ended := p.command(), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", p.name, err)
+	}
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	p.mu.Lock()
+	p.cmd, p.ended = cmd, ended
+	p.mu.Unlock()
+	deadline := time.Now().Add(startTimeout)
+	for !p.ready() {
+		select {
+		case <-ended:
+			t.Fatalf("%s has ended: %s", p.name, p.tail())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer after %s: %s", p.name, startTimeout, p.tail())
+		}
+	}
+}
+
+// Kill ends a peer with SIGKILL.
+func (p *Process) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return
+	}
+	p.cmd.Process.Signal(syscall.SIGKILL)
+	<-p.ended
+	p.cmd = nil
+}
+
+// Pause stops a peer without ending it: its connections stay, and nobody answers.
+func (p *Process) Pause(t testing.TB) { p.signal(t, syscall.SIGSTOP) }
+
+// Resume takes back Pause.
+func (p *Process) Resume(t testing.TB) { p.signal(t, syscall.SIGCONT) }
+
+func (p *Process) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		t.Fatalf("%s does not run", p.name)
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatalf("%s: %v", p.name, err)
+	}
+}
+
+func (p *Process) tail() string {
+	log, _ := os.ReadFile(p.log)
+	return strings.TrimSpace(string(log[max(0, len(log)-2048):]))
+}
+
+// FreePort gives a port of the loopback that nobody listens on.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// answers tells whether a URL is answered at all; listens, whether an address is connected to.
+func answers(url string) bool {
+	response, err := (&http.Client{Timeout: time.Second}).Get(url)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return true
+}
+
+func listens(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
