@@ -68,7 +68,7 @@ func ownClaims(t *topology.Topology, g *topology.Group) []corev1.PersistentVolum
 			c.Name = v.Name
 			// A claim template cannot change, so only what does not change goes into it.
 			c.Labels = selector(t, g.Name)
-			c.Annotations = nil
+			c.Annotations, c.Namespace = nil, ""
 		}
 		c.Labels[labelData] = "keep"
 		if v.Persistent.DeleteWithInstance {
