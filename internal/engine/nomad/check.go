@@ -1,0 +1,139 @@
+package nomad
+
+import (
+	"regexp"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// variableBytes is what one of Nomad's variables may hold.
+const variableBytes = 64 << 10
+
+// A part of the variable is kept for the record.
+const itemBytes = variableBytes - 24<<10
+
+var variableName = regexp.MustCompile(`^[a-zA-Z0-9-_~/]{1,128}$`)
+
+// Check finds what Nomad cannot do of a topology.
+func (e *Engine) Check(t *topology.Topology) []engine.Fault { return check(t) }
+
+func check(t *topology.Topology) []engine.Fault {
+	_, l := jobExtras(t)
+	kinds := map[bool]int{}
+	items := 0
+	for _, c := range t.Configs {
+		for file, content := range c.Files {
+			if c.Reload {
+				items += len(configItem(c.Name, file)) + len(content)
+			}
+		}
+	}
+	if items > itemBytes {
+		l.Add("", "configuration that reloads is kept in one of Nomad's variables, which holds %d KiB of it, and this is %d KiB: let the largest not reload", itemBytes>>10, items>>10)
+	}
+	if len(t.PullSecrets) > 0 {
+		l.Add("", "Nomad has no pull secrets: give the registry's credentials to the docker plugin of the clients (auth), and leave images.pull_secrets empty")
+	}
+	for i := range t.Groups {
+		g := &t.Groups[i]
+		kinds[g.Identity == topology.ToCompletion]++
+		checkGroup(&l, t, g)
+	}
+	if len(kinds) > 1 {
+		l.Add("", "on Nomad an instance is one job, which is either a service or a batch job: split groups that run to their end from the others")
+	}
+	return l
+}
+
+func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
+	if n := count(g, topology.Init); n > 1 {
+		l.Add("init", "Nomad starts all init containers at once, in no order, and there are %d: make them one", n)
+	}
+	if c := g.Completion; g.Identity == topology.ToCompletion && c != nil && c.Parallelism > 0 && c.Parallelism < c.Count {
+		l.Add("parallelism", "Nomad runs all %d replicas of a batch job at once: set parallelism to that, or leave it out", c.Count)
+	}
+	for _, s := range g.Services {
+		if s.Exposure == topology.ExposeLoadBalancer {
+			l.Add("expose", "Nomad makes no load balancers: use the reach \"node\" with a fixed node_port, and point yours at it")
+		}
+	}
+	slots := slotsOf(g)
+	for _, v := range g.Volumes {
+		if v.Ephemeral != nil && !inMemory(g, v) && len(usersOf(g, v.Name)) > 0 && slots[v.Name] == "" {
+			l.Add(fault.Key("volumes", v.Name), "an allocation has folders that every user may write for %d ephemeral volumes shared by containers, and for one more of each container's own: give this one a size in memory if one container uses it, or make it persistent", len(sharedSlots))
+		}
+		if v.Secret != nil && !v.Secret.Own {
+			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the variable %q are not known here, so its files have no names: read its values as env, or let the instance own the secret", v.Secret.Name)
+		}
+		if v.Secret != nil && v.Secret.Own && !hasKeys(t, v.Secret.Name) {
+			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the secret %q are not known here, so its files have no names", v.Secret.Name)
+		}
+	}
+	for i := range g.Containers {
+		checkContainer(l, g, &g.Containers[i])
+	}
+}
+
+func hasKeys(t *topology.Topology, secret string) bool {
+	for _, s := range t.Secrets {
+		if s.Name == secret {
+			return len(keysOf(s)) > 0
+		}
+	}
+	return false
+}
+
+// where a container stands in what the user wrote.
+func where(c *topology.Container) string {
+	switch c.Role {
+	case topology.Main:
+		return "main"
+	case topology.Init:
+		return "init"
+	}
+	return fault.Key("sidecars", c.Name)
+}
+
+func checkContainer(l *fault.List, g *topology.Group, c *topology.Container) {
+	at := where(c)
+	for _, p := range []struct {
+		name  string
+		probe *topology.Probe
+	}{{"startup", c.Probes.Startup}, {"readiness", c.Probes.Readiness}, {"liveness", c.Probes.Liveness}} {
+		if p.probe != nil && len(p.probe.Exec) > 0 {
+			l.Add(at+".probes."+p.name+".exec", "Nomad's own checks run no commands: probe by http or tcp")
+		}
+	}
+	if c.Hooks.PostStart != nil {
+		l.Add(at+".lifecycle.post_start", "Nomad runs nothing inside a container that has started: do it in the container's own start")
+	}
+	if c.Hooks.PreStop != nil {
+		l.Add(at+".lifecycle.pre_stop", "Nomad runs nothing inside a container that is to stop: act on the stop signal, and use termination.drain to wait for clients")
+	}
+	if c.PullPolicy == topology.PullNever {
+		l.Add(at+".pull_policy", "Nomad's docker driver pulls what is not there: use \"if_not_present\"")
+	}
+	if c.Security.User != nil && *c.Security.User == 0 && !c.Security.Root {
+		l.Add(at+".security.user", "is root: allow that by allow_root, or choose another user")
+	}
+	if c.Security.Group != nil && c.Security.User == nil {
+		l.Add(at+".security.group", "Nomad sets a group only together with a user: set security.user, too")
+	}
+	for _, e := range c.Env {
+		if e.Secret != nil && !e.Secret.Own && !variableName.MatchString(e.Secret.Name) {
+			l.Add(at+fault.Key(".secret_env", e.Name), "%q is not the path of a variable: letters, digits and -_~/ only", e.Secret.Name)
+		}
+	}
+	for _, m := range c.Mounts {
+		for _, v := range g.Volumes {
+			if v.Name != m.Volume || m.SubPath == "" {
+				continue
+			}
+			if v.Ephemeral != nil || v.Persistent != nil {
+				l.Add(at+fault.Key(".mounts", v.Name)+".sub_path", "Nomad makes no folders inside a volume: mount the whole volume")
+			}
+		}
+	}
+}

@@ -1,0 +1,55 @@
+// Package nomad runs topologies on HashiCorp Nomad: one job for each instance, one variable that holds its record, its
+// secrets and its reloading configuration, and ACL policies bound to the job where the containers may do more than run.
+//
+// Translate says what a topology becomes, without a cluster. The Engine writes it by check-and-set, compares it by a
+// dry run of the job (`nomad job plan`), and waits on blocking queries.
+//
+// What differs from Kubernetes, and why:
+//   - Main starts when the companions run, not when their startup probes succeed: Nomad's lifecycle knows "running". The
+//     probes do gate the deployment.
+//   - Probes decide on the health of a deployment and on restarts; native services list a replica while its container
+//     runs, whatever its readiness probe says.
+//   - Several init containers, container hooks and exec probes are refused, because Nomad has no order among prestart
+//     tasks, no hooks, and runs commands as probes only with Consul.
+//   - An image's own user is not inspected: set security.user where the image would run as root.
+//   - A CPU limit above the request is not enforced; a shared volume in memory is on the disk of the allocation.
+//   - Priority is the job's: the highest of its groups.
+package nomad
+
+import (
+	"sync"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// Name of the engine, and of its extras in a topology.
+const Name = "nomad"
+
+// Engine is Nomad. It is safe for concurrent use.
+type Engine struct {
+	cfg Config
+
+	mu     sync.Mutex
+	client *api.Client
+	mhz    map[string]int // by node pool and datacenters
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New makes an engine without any I/O.
+func New(c Config) *Engine { return &Engine{cfg: c, mhz: map[string]int{}} }
+
+// Name is "nomad".
+func (e *Engine) Name() string { return Name }
+
+// object names the job of an instance in messages.
+func object(k topology.Key) string { return "job " + k.Namespace + "/" + k.Name }
+
+// resolve fills the namespace of a key in.
+func (e *Engine) resolve(k topology.Key) topology.Key {
+	k.Namespace = e.cfg.namespace(k.Namespace)
+	return k
+}

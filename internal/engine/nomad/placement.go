@@ -1,0 +1,94 @@
+package nomad
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// unplaced are the groups that the scheduler last found no place for, with what it tried.
+func (w *waiter) unplaced() map[string]*api.AllocationMetric {
+	var newest *api.Evaluation
+	for _, ev := range w.evals {
+		if ev.JobModifyIndex >= *w.job.JobModifyIndex && ev.Status == api.EvalStatusComplete && (newest == nil || ev.ModifyIndex > newest.ModifyIndex) {
+			newest = ev
+		}
+	}
+	if newest == nil {
+		return nil
+	}
+	return newest.FailedTGAllocs
+}
+
+// placement fails when groups have had no place for a while.
+func (w *waiter) placement(current []*api.AllocationListStub) *failure {
+	placed := map[string]int{}
+	for _, a := range current {
+		placed[a.TaskGroup]++
+	}
+	unplaced := w.unplaced()
+	for group := range w.blocked {
+		if unplaced[group] == nil {
+			delete(w.blocked, group)
+		}
+	}
+	for _, group := range sorted(unplaced) {
+		if placed[group] >= w.counts[group] && w.counts[group] > 0 {
+			delete(w.blocked, group)
+			continue
+		}
+		if w.blocked == nil {
+			w.blocked = map[string]time.Time{}
+		}
+		since, known := w.blocked[group]
+		if !known {
+			w.blocked[group] = time.Now()
+			continue
+		}
+		if time.Since(since) >= unplaceable {
+			return &failure{group: group, reason: "Unschedulable", message: whyNot(unplaced[group])}
+		}
+	}
+	return nil
+}
+
+// whyNot puts the scheduler's figures into words.
+func whyNot(m *api.AllocationMetric) string {
+	if m == nil {
+		return "the scheduler gives no reason"
+	}
+	if m.NodesEvaluated == 0 {
+		dcs := strings.Join(sorted(m.NodesAvailable), ", ")
+		pool := m.NodePool
+		if pool == "" {
+			pool = "default"
+		}
+		return fmt.Sprintf("no ready node is in the job's datacenters and node pool %q (there are nodes in: %s)", pool, orNone(dcs))
+	}
+	var parts []string
+	for _, c := range sorted(m.ConstraintFiltered) {
+		parts = append(parts, fmt.Sprintf("%d do not fulfil %q", m.ConstraintFiltered[c], c))
+	}
+	for _, c := range sorted(m.ClassFiltered) {
+		parts = append(parts, fmt.Sprintf("%d of class %q are filtered", m.ClassFiltered[c], c))
+	}
+	for _, d := range sorted(m.DimensionExhausted) {
+		parts = append(parts, fmt.Sprintf("%d have not enough of: %s", m.DimensionExhausted[d], d))
+	}
+	for _, q := range m.QuotaExhausted {
+		parts = append(parts, "the quota is exhausted: "+q)
+	}
+	if len(parts) == 0 {
+		parts = []string{fmt.Sprintf("%d are filtered, %d exhausted", m.NodesFiltered, m.NodesExhausted)}
+	}
+	return fmt.Sprintf("of %d nodes, %s", m.NodesEvaluated, strings.Join(parts, "; "))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

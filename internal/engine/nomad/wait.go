@@ -1,0 +1,326 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+const (
+	// blockingTime is how long a blocking query may hang: below the idle time-outs of proxies.
+	blockingTime = 50 * time.Second
+	// lastLook is for the reads that explain a failure when the time is already over.
+	lastLook = 5 * time.Second
+	// unplaceable for so long is unschedulable: a node that has just joined, or an allocation that has just ended, would
+	// have made room by now.
+	unplaceable = 12 * time.Second
+	// lookAgain makes conditions that have no event of their own, such as the age of a blocked evaluation, seen.
+	lookAgain = time.Second
+)
+
+// Wait follows the job's allocations, deployment and evaluations until the newest version is there or cannot come.
+func (e *Engine) Wait(ctx context.Context, t *topology.Topology, progress func(string)) error {
+	k := e.resolve(t.Key())
+	job, err := e.job(ctx, k)
+	if err != nil {
+		return err
+	}
+	if job == nil {
+		return engine.ErrNotFound
+	}
+	if progress == nil {
+		progress = func(string) {}
+	}
+	w := &waiter{engine: e, key: k, job: job, batch: *job.Type == api.JobTypeBatch, counts: groupCounts(job), begun: time.Now(), restarts: map[string]uint64{}}
+	if err := w.run(ctx, progress); err != nil {
+		return err
+	}
+	return e.complete(ctx, t, k)
+}
+
+// complete marks the record, and removes what only the replicas of former versions have read.
+func (e *Engine) complete(ctx context.Context, t *topology.Topology, k topology.Key) error {
+	for attempt := 1; ; attempt++ {
+		s, err := e.readVariable(ctx, k)
+		if err != nil {
+			return err
+		}
+		if s.record == nil {
+			return fmt.Errorf("%s runs, but its variable %s was removed meanwhile: apply again", object(k), variablePath(k.Name))
+		}
+		p, err := Translate(t, Options{Namespace: k.Namespace, MHzPerCore: s.record.MHzPerCore})
+		if err != nil {
+			return err
+		}
+		keep := map[string]bool{recordItem: true}
+		for item := range p.Items {
+			keep[item] = true
+		}
+		for _, i := range p.Secrets {
+			keep[i.Item] = true
+		}
+		for _, sec := range t.Secrets {
+			for key := range sec.Values {
+				keep[secretItem(sec.Name, key)] = true
+			}
+		}
+		items := maps.Clone(s.items)
+		maps.DeleteFunc(items, func(item, _ string) bool { return ours(item) && !keep[item] })
+		policies, err := e.prunePolicies(ctx, k, s.record.Policies, p.Policies)
+		if err != nil {
+			return err
+		}
+		if s.record.Complete && len(items) == len(s.items) && len(policies) == len(s.record.Policies) {
+			return nil
+		}
+		r := *s.record
+		r.Complete, r.Policies = true, policies
+		if _, err = e.writeVariable(ctx, k, s, &r, items); !errors.Is(err, errChanged) || attempt == applyAttempts {
+			return err
+		}
+	}
+}
+
+// prunePolicies deletes those that no group needs any more, and returns the others.
+func (e *Engine) prunePolicies(ctx context.Context, k topology.Key, made []string, wanted []*api.ACLPolicy) ([]string, error) {
+	var keep []string
+	c, err := e.connect()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range made {
+		if slices.ContainsFunc(wanted, func(p *api.ACLPolicy) bool { return p.Name == name }) {
+			keep = append(keep, name)
+			continue
+		}
+		if _, err := c.ACLPolicies().Delete(name, e.write(ctx, k.Namespace)); err != nil && status(err) != 404 && !strings.Contains(body(err), "disabled") {
+			return nil, e.fault("delete the policy "+name, err)
+		}
+	}
+	return keep, nil
+}
+
+// waiter judges what the watches report.
+type waiter struct {
+	engine *Engine
+	key    topology.Key
+	job    *api.Job
+	batch  bool
+	counts map[string]int
+	begun  time.Time
+
+	allocs     []*api.AllocationListStub
+	deployment *api.Deployment
+	evals      []*api.Evaluation
+	seen       struct{ allocs, deployment, evals bool }
+	blocked    map[string]time.Time // groups that could not be placed, since when
+	restarts   map[string]uint64    // of tasks that were healthy when we came, by allocation and task
+}
+
+func (w *waiter) run(ctx context.Context, progress func(string)) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	changes := make(chan func(), 3)
+	failed := make(chan error, 3)
+	w.watch(ctx, changes, failed)
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return w.timeout(context.Cause(ctx))
+		case err := <-failed:
+			if ctx.Err() != nil {
+				return w.timeout(context.Cause(ctx))
+			}
+			return err
+		case change := <-changes:
+			change()
+		case <-tick.C:
+		}
+		if !w.seen.allocs || !w.seen.deployment || !w.seen.evals {
+			continue
+		}
+		done, line, err := w.judge()
+		if err != nil {
+			return w.explain(err)
+		}
+		if line != last {
+			progress(line)
+			last = line
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// watch hangs on three blocking queries, and hands over what they bring.
+func (w *waiter) watch(ctx context.Context, changes chan<- func(), failed chan<- error) {
+	c, err := w.engine.connect()
+	if err != nil {
+		failed <- err
+		return
+	}
+	follow := func(doing string, ask func(q *api.QueryOptions) (func(), *api.QueryMeta, error)) {
+		index := uint64(0)
+		for {
+			q := w.engine.query(ctx, w.key.Namespace)
+			q.WaitIndex, q.WaitTime = index, blockingTime
+			change, meta, err := ask(q)
+			if err != nil {
+				failed <- w.engine.fault(doing+" of "+object(w.key), err)
+				return
+			}
+			index = max(meta.LastIndex, 1) // 0 would not block
+			select {
+			case changes <- change:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+	go follow("watch the allocations", func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
+		got, meta, err := c.Jobs().Allocations(w.key.Name, false, q)
+		return func() { w.allocs, w.seen.allocs = got, true }, meta, err
+	})
+	go follow("watch the deployment", func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
+		got, meta, err := c.Jobs().LatestDeployment(w.key.Name, q)
+		return func() { w.deployment, w.seen.deployment = got, true }, meta, err
+	})
+	go follow("watch the evaluations", func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
+		got, meta, err := c.Jobs().Evaluations(w.key.Name, q)
+		return func() { w.evals, w.seen.evals = got, true }, meta, err
+	})
+}
+
+// judge tells whether the job is there, how far it has come, and why it cannot come.
+func (w *waiter) judge() (done bool, line string, err *failure) {
+	current := w.current()
+	if f := w.placement(current); f != nil {
+		return false, "", f
+	}
+	for _, a := range current {
+		if f := w.broken(a); f != nil {
+			return false, "", f
+		}
+	}
+	ready, wanted := 0, 0
+	var parts []string
+	for _, g := range w.job.TaskGroups {
+		n := 0
+		for _, a := range current {
+			if a.TaskGroup == *g.Name && w.ready(a) {
+				n++
+			}
+		}
+		want := w.counts[*g.Name]
+		ready, wanted = ready+min(n, want), wanted+want
+		parts = append(parts, fmt.Sprintf("group %s: %d of %d ready", *g.Name, n, want))
+	}
+	line = strings.Join(parts, ", ")
+	if !w.evaluated() {
+		return false, "waiting for the scheduler", nil
+	}
+	if d := w.deployment; !w.batch && d != nil && d.JobVersion == *w.job.Version && d.JobCreateIndex == *w.job.CreateIndex {
+		switch d.Status {
+		case api.DeploymentStatusSuccessful:
+		case api.DeploymentStatusFailed:
+			return false, "", w.deploymentFailed(current)
+		case api.DeploymentStatusCancelled:
+			return false, "", &failure{reason: "Superseded", message: "the deployment was cancelled: " + d.StatusDescription}
+		default:
+			return false, line + " (" + strings.TrimSuffix(d.StatusDescription, ".") + ")", nil
+		}
+	}
+	return ready >= wanted, line, nil
+}
+
+// current are the allocations of the newest version. Those that an update left as they were keep the older number; then
+// there are no newer ones of their group.
+func (w *waiter) current() (out []*api.AllocationListStub) {
+	newer := map[string]bool{}
+	for _, a := range w.allocs {
+		if a.JobVersion == *w.job.Version {
+			newer[a.TaskGroup] = true
+		}
+	}
+	for _, a := range w.allocs {
+		if a.DesiredStatus == api.AllocDesiredStatusRun && a.NextAllocation == "" && (a.JobVersion == *w.job.Version || !newer[a.TaskGroup] && w.evaluated()) {
+			out = append(out, a)
+		}
+	}
+	slices.SortFunc(out, func(a, b *api.AllocationListStub) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// evaluated tells whether the scheduler has seen the newest version.
+func (w *waiter) evaluated() bool {
+	seen := len(w.evals) == 0 // they are collected after an hour
+	for _, ev := range w.evals {
+		if ev.JobModifyIndex < *w.job.JobModifyIndex {
+			continue
+		}
+		if ev.Status == api.EvalStatusPending && ev.TriggeredBy == "job-register" {
+			return false
+		}
+		seen = true
+	}
+	return seen || w.onlyOlder()
+}
+
+// onlyOlder tells that the evaluation of the newest version was collected already, or never made since nothing changed.
+func (w *waiter) onlyOlder() bool {
+	return time.Since(w.begun) > 5*time.Second
+}
+
+// ready tells whether a replica does what it is there for.
+func (w *waiter) ready(a *api.AllocationListStub) bool {
+	if w.batch {
+		return a.ClientStatus == api.AllocClientStatusComplete
+	}
+	if a.ClientStatus != api.AllocClientStatusRunning {
+		return false
+	}
+	if s := a.DeploymentStatus; s != nil && s.Healthy != nil && !*s.Healthy {
+		return false
+	}
+	for _, s := range a.TaskStates {
+		if s.State == "pending" || s.State == "dead" && s.Failed {
+			return false
+		}
+	}
+	return true
+}
+
+// timeout says what was missing at the end of the time.
+func (w *waiter) timeout(cause error) error {
+	f := &failure{reason: "Timeout", message: "the time is over"}
+	if errors.Is(cause, context.Canceled) {
+		f = &failure{reason: "Interrupted", message: "the wait was interrupted"}
+	}
+	current := w.current()
+	for _, a := range current {
+		if !w.ready(a) {
+			worst := w.worst(a)
+			f.alloc, f.container = a, worst
+			break
+		}
+	}
+	if f.alloc == nil {
+		for group, metric := range w.unplaced() {
+			f.group, f.message = group, "the time is over; "+whyNot(metric)
+		}
+	}
+	return w.explain(f)
+}
