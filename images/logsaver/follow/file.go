@@ -172,6 +172,19 @@ func (f *File) Look() (linked bool, err error) {
 	return linked, nil
 }
 
+// Intact returns ErrTruncated if the bytes before the offset are no longer those that were read.
+func (f *File) Intact() error {
+	if _, err := f.Look(); err != nil {
+		return err
+	}
+	last := make([]byte, len(f.tail))
+	n, err := f.readAt(last, f.offset-int64(len(last)))
+	if err == nil && !bytes.Equal(last[:n], f.tail) {
+		err = ErrTruncated
+	}
+	return err
+}
+
 // Read fills the buffer with the bytes from the offset, and returns them. The buffer must have room for TailLen bytes
 // more than are wanted: those before the offset are read again, and must not have changed, else ErrTruncated.
 func (f *File) Read(buffer []byte) ([]byte, error) {

@@ -7,7 +7,7 @@ import (
 
 // throwable is the first line of a trace that was printed without a message before it: "java.io.IOException: gone",
 // "Exception in thread "main" ...". The class name is qualified, or nothing would tell it from prose.
-var throwable = regexp.MustCompile(`^(Exception in thread "|([a-z_$][\w$]*\.)+[A-Z][\w$]*(Exception|Error|Throwable)\b)`)
+var throwable = regexp.MustCompile(`^(Exception in thread "|([a-z_$][\w$]*\.)+[\w$]*(Exception|Error|Throwable)\b)`)
 
 // java joins what Throwable.printStackTrace prints to the log line before it.
 type java struct{ open, message bool }

@@ -21,7 +21,7 @@ func TestGroupers(t *testing.T) {
 			config: config.Multiline{Preset: config.PresetJava},
 			want: []string{
 				"12:00:01 INFO started",
-				"12:00:02 ERROR request failed\njava.lang.IllegalStateException: no\n\tat com.example.A.b(A.java:3)\n\t... 12 more\nCaused by: java.io.IOException: gone\n\tat com.example.C.d(C.java:4)\n\tSuppressed: java.lang.Exception: also\n\t\tat com.example.E.f(E.java:5)",
+				"12:00:02 ERROR request failed\njava.lang.Error: no\n\tat com.example.A.b(A.java:3)\n\t... 12 more\nCaused by: java.io.IOException: gone\n\tat com.example.C.d(C.java:4)\n\tSuppressed: java.lang.Exception: also\n\t\tat com.example.E.f(E.java:5)",
 				"12:00:03 INFO on we go",
 			},
 		},

@@ -1,9 +1,12 @@
 package saver
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/follow"
 )
 
 // A rotation by copying (logrotate's copytruncate) writes a copy of the file and then truncates the file. The lines of
@@ -76,7 +79,7 @@ func (s *Saver) resolve(e *entry, now time.Time) {
 		if !e.beside(other) || other.Waits {
 			continue
 		}
-		verdict, err := s.compare(e, other)
+		verdict, err := s.compare(e, other, now)
 		if err != nil {
 			s.unreadable(e.Path, err)
 			return
@@ -109,7 +112,10 @@ const (
 )
 
 // compare tells what a new file is to another one beside it.
-func (s *Saver) compare(e, other *entry) (verdict, error) {
+func (s *Saver) compare(e, other *entry, now time.Time) (verdict, error) {
+	if other.file != nil && errors.Is(other.file.Intact(), follow.ErrTruncated) {
+		s.truncated(other, now)
+	}
 	s.registry.mu.Lock()
 	offset, tail := other.resume()
 	s.registry.mu.Unlock()

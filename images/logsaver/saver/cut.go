@@ -2,7 +2,6 @@ package saver
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/batch"
@@ -10,12 +9,6 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/follow"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/frame"
 )
-
-// memory is what one batch lives in.
-type memory struct {
-	raw    []byte // of the file
-	cooked []byte // records that are not the bytes of the file as they stand
-}
 
 // linger is how long a file that was rotated or removed stays open after its last growth: its writer may not have
 // opened the new one yet.
@@ -55,13 +48,12 @@ func (s *Saver) cut(e *entry, m *memory, now time.Time) (*batch.Batch, uint64, e
 		return s.cutAgain(e, m)
 	}
 	mode, start := s.mode(e, now), e.file.Offset()
-	m.raw = slices.Grow(m.raw[:0], int(s.maxBytes)+follow.TailLen)
-	window, err := e.file.Read(m.raw[:int(s.maxBytes)+follow.TailLen])
+	window, err := e.file.Read(m.room(m.limit + follow.TailLen))
 	if err != nil {
 		return nil, 0, err
 	}
-	window = window[:min(len(window), int(s.maxBytes))]
-	full := int64(len(window)) == s.maxBytes
+	window = window[:min(len(window), m.limit)]
+	full := len(window) == m.limit
 	cut := e.input.rules.Cut(window, mode, e.file.MidLine(), full, m.cooked)
 	if cut.Length == 0 {
 		e.held = attempt{e.size, start, int(mode)}
@@ -94,8 +86,7 @@ func (s *Saver) cut(e *entry, m *memory, now time.Time) (*batch.Batch, uint64, e
 func (s *Saver) cutAgain(e *entry, m *memory) (*batch.Batch, uint64, error) {
 	noted, start := e.replay[0], e.file.Offset()
 	length := int(noted.End - start)
-	m.raw = slices.Grow(m.raw[:0], length+follow.TailLen)
-	window, err := e.file.Read(m.raw[:length+follow.TailLen])
+	window, err := e.file.Read(m.room(length + follow.TailLen))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -148,7 +139,7 @@ func (s *Saver) take(e *entry, m *memory, now time.Time) bool {
 		s.submit(b, version, m)
 		return true
 	}
-	s.free <- m
+	s.pool.put(m)
 	switch {
 	case errors.Is(err, follow.ErrTruncated):
 		s.truncated(e, now)

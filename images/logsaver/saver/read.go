@@ -38,17 +38,16 @@ func (s *Saver) read(ctx context.Context) {
 		if !idle {
 			continue
 		}
-		var freed chan *memory
+		var freed chan struct{}
 		if starved {
-			freed = s.free
+			freed = s.freed
 		}
 		select {
 		case <-ctx.Done():
 		case <-s.drain:
 			s.readToEnd(ctx)
 			return
-		case m := <-freed:
-			s.free <- m
+		case <-freed:
 		case <-changed:
 			s.rescan = true
 		case <-tick.C:
@@ -76,10 +75,8 @@ func (s *Saver) round(ctx context.Context, now time.Time) (idle, starved bool) {
 		if ctx.Err() != nil || !s.due(e, now) {
 			continue
 		}
-		var m *memory
-		select {
-		case m = <-s.free:
-		default:
+		m := s.pool.get(e.next())
+		if m == nil {
 			s.turn = (s.turn + i) % len(entries)
 			return true, true
 		}
@@ -126,8 +123,7 @@ func (s *Saver) exhaust(ctx context.Context) {
 		switch {
 		case starved:
 			select {
-			case m := <-s.free:
-				s.free <- m
+			case <-s.freed:
 			case <-ctx.Done():
 			}
 		case idle:

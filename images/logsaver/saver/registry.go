@@ -59,6 +59,14 @@ func (e *entry) offset() int64 {
 // unread is the number of bytes that are not cut yet.
 func (e *entry) unread() int64 { return max(e.size-e.offset(), 0) }
 
+// next is about how many bytes the next cut has.
+func (e *entry) next() int64 {
+	if len(e.replay) > 0 {
+		return e.replay[0].End - e.file.Offset()
+	}
+	return e.unread()
+}
+
 // resume is where reading goes on after the file was closed, and the fingerprint of the bytes before that.
 func (e *entry) resume() (int64, follow.Print) {
 	if k := len(e.Pending) - len(e.replay); k > 0 {

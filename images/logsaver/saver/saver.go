@@ -39,9 +39,6 @@ type Events interface {
 	Unreadable()
 }
 
-// depth is the number of batches in memory: one is being written, one waits, one is being cut.
-const depth = 3
-
 // A Saver follows files and delivers what is in them.
 type Saver struct {
 	config   *config.Config
@@ -63,7 +60,8 @@ type Saver struct {
 	draining bool
 	flushing bool
 	turn     int // the entry that a round begins with
-	free     chan *memory
+	pool     *pool
+	freed    chan struct{} // memory has come back
 	drain    chan struct{}
 	ctx      context.Context
 	alive    atomic.Int64 // when the reader last went round, in Unix nanoseconds
@@ -76,10 +74,7 @@ func New(ctx context.Context, c *config.Config, sink deliver.Sink, permanent fun
 	s := &Saver{
 		config: c, inputs: map[string]*input{}, maxBytes: int64(c.Batch.MaxBytes), maxAge: c.Batch.MaxAge.D(),
 		own: []string{filepath.Clean(c.StateDir), filepath.Clean(c.Spool.Dir)}, events: events, log: log,
-		free: make(chan *memory, depth), drain: make(chan struct{}), warned: map[string]time.Time{},
-	}
-	for range depth {
-		s.free <- &memory{}
+		pool: newPool(int(c.Batch.MaxBytes)), freed: make(chan struct{}, 1), drain: make(chan struct{}), warned: map[string]time.Time{},
 	}
 	for _, in := range c.Inputs {
 		made, err := newInput(in)
@@ -203,9 +198,15 @@ func (s *Saver) checkpointed(err error) {
 	}
 }
 
-// submit hands a batch over. The queue is as deep as there are memories, so it never blocks.
+// submit hands a batch over. The queue is as deep as there is memory, so it never blocks.
 func (s *Saver) submit(b *batch.Batch, version uint64, m *memory) {
-	_ = s.deliver.Submit(s.ctx, deliver.Item{Batch: b, Version: version, Release: func() { s.free <- m }})
+	_ = s.deliver.Submit(s.ctx, deliver.Item{Batch: b, Version: version, Release: func() {
+		s.pool.put(m)
+		select {
+		case s.freed <- struct{}{}:
+		default:
+		}
+	}})
 }
 
 // unreadable counts each time, and logs each file once a minute.
