@@ -1,0 +1,99 @@
+// Command prog is the container of the tests on a real engine: it serves, keeps a journal of its starts and stops in a
+// shared folder, and fails on demand.
+//
+//	prog serve ADDR       answer /, /env?name=, /file?path=, /exit?code=
+//	prog once             end at once
+//	prog fail CODE        say why on standard error and end
+//	prog hog              take memory until killed
+//	prog sleep            until told to end
+//
+// JOURNAL names the file, NAME the writer; BEFORE delays the start and AFTER the end.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	syscall.Umask(0)
+	if d, err := time.ParseDuration(os.Getenv("BEFORE")); err == nil {
+		time.Sleep(d)
+	}
+	journal("start")
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	args := append(os.Args[1:], "", "")
+	switch args[0] {
+	case "once":
+		journal("end")
+		return
+	case "fail":
+		fmt.Fprintln(os.Stderr, "prog: the database refuses the password")
+		code, _ := strconv.Atoi(args[1])
+		os.Exit(code)
+	case "hog":
+		for keep := [][]byte{}; ; time.Sleep(5 * time.Millisecond) {
+			block := make([]byte, 8<<20)
+			for i := range block {
+				block[i] = 1
+			}
+			keep = append(keep, block)
+		}
+	case "serve":
+		go serve(args[1])
+	}
+	s := <-stop
+	journal("stopping " + s.String())
+	if d, err := time.ParseDuration(os.Getenv("AFTER")); err == nil {
+		time.Sleep(d)
+	}
+	journal("end")
+}
+
+func serve(addr string) {
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello from", os.Getenv("NAME")) })
+	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv(r.FormValue("name"))) })
+	http.HandleFunc("/args", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%q", os.Args) })
+	http.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		raw, err := os.ReadFile(r.FormValue("path"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write(raw)
+	})
+	http.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
+		if err := os.WriteFile(r.FormValue("path"), []byte(r.FormValue("text")), 0o644); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.FormValue("code"))
+		os.Exit(code)
+	})
+	if err := http.ListenAndServe(addr, nil); !errors.Is(err, http.ErrServerClosed) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func journal(what string) {
+	path := os.Getenv("JOURNAL")
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "journal:", err)
+		os.Exit(3)
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%s %s uid=%d\n", os.Getenv("NAME"), what, os.Getuid())
+}
