@@ -66,9 +66,9 @@ func Build(peer, mainPackage string) (string, error) {
 	if _, err := os.Stat(binary); err == nil {
 		return binary, nil
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary+".new", mainPackage)
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary+".new", mainPackage)
 	build.Dir = module
-	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compile %s: %w\n%s", peer, err, out)
 	}
