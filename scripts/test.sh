@@ -11,6 +11,7 @@ kubernetes | nomad) engines=("$ENGINE") ;;
 *) die "ENGINE is kubernetes, nomad or all, not $ENGINE" ;;
 esac
 LOGS=$BUILD/logs/test TAIL=60
+rm -f "$LOGS"/acceptance-tests-on-*.log
 failed=() passed=0 begun=$(now)
 
 # run LABEL COMMAND...: a step that, if it fails, does not keep the others from running

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -67,7 +68,7 @@ func files(t *testing.T, image v1.Image) (map[string]string, map[string]*tar.Hea
 	defer r.Close()
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return contents, headers
 		}
 		require.NoError(t, err)

@@ -99,7 +99,7 @@ func (t *tree) addArchive(ctx context.Context, archive string) error {
 func (t *tree) addTar(r io.Reader) error {
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
