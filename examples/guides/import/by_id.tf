@@ -1,0 +1,4 @@
+import {
+  to = pattern_sidecar.web
+  id = "shop/web"
+}
