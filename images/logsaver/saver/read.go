@@ -35,7 +35,7 @@ func (s *Saver) read(ctx context.Context) {
 			looked = now
 		}
 		idle, starved := s.round(ctx, now)
-		if !idle {
+		if !idle && !s.told() {
 			continue
 		}
 		var freed chan struct{}
@@ -44,6 +44,8 @@ func (s *Saver) read(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-s.stop:
+			return
 		case <-s.drain:
 			s.readToEnd(ctx)
 			return
@@ -52,6 +54,18 @@ func (s *Saver) read(ctx context.Context) {
 			s.rescan = true
 		case <-tick.C:
 		}
+	}
+}
+
+// told reports whether Drain or Stop was called.
+func (s *Saver) told() bool {
+	select {
+	case <-s.drain:
+		return true
+	case <-s.stop:
+		return true
+	default:
+		return false
 	}
 }
 

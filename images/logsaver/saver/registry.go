@@ -27,16 +27,17 @@ type entry struct {
 	size   int64     // when last looked at
 	since  time.Time // when the oldest byte was seen that is not cut yet; zero if there is none
 	oldest time.Time // the same of bytes that are not acknowledged
+	// modified is when a file was written last that was finished and closed.
+	modified time.Time
 
-	grown    time.Time // when the size was last seen to change
-	modified time.Time // of the closed file
-	lastCut  time.Time
-	rotated  bool      // another name than that of the live file
-	removed  bool      // no name at all
-	ended    time.Time // when it was found truncated
-	urgent   bool      // was there before us: nobody knows since when
-	doubted  int64     // bytes that were seen and not read before the file was truncated
-	held     attempt   // the last attempt that gave nothing
+	grown   time.Time // when the size was last seen to change
+	lastCut time.Time
+	rotated bool      // another name than that of the live file
+	removed bool      // no name at all
+	ended   time.Time // when it was found truncated
+	urgent  bool      // was there before us: nobody knows since when
+	doubted int64     // bytes that were seen and not read before the file was truncated
+	held    attempt   // the last attempt that gave nothing
 }
 
 // An attempt to cut, to be repeated only if something has changed.

@@ -63,8 +63,10 @@ type Saver struct {
 	pool     *pool
 	freed    chan struct{} // memory has come back
 	drain    chan struct{}
+	stop     chan struct{}
 	ctx      context.Context
 	alive    atomic.Int64 // when the reader last went round, in Unix nanoseconds
+	ended    atomic.Bool
 	broken   atomic.Pointer[error]
 	warned   map[string]time.Time
 }
@@ -74,7 +76,7 @@ func New(ctx context.Context, c *config.Config, sink deliver.Sink, permanent fun
 	s := &Saver{
 		config: c, inputs: map[string]*input{}, maxBytes: int64(c.Batch.MaxBytes), maxAge: c.Batch.MaxAge.D(),
 		own: []string{filepath.Clean(c.StateDir), filepath.Clean(c.Spool.Dir)}, events: events, log: log,
-		pool: newPool(int(c.Batch.MaxBytes)), freed: make(chan struct{}, 1), drain: make(chan struct{}), warned: map[string]time.Time{},
+		pool: newPool(int(c.Batch.MaxBytes)), freed: make(chan struct{}, 1), drain: make(chan struct{}), stop: make(chan struct{}), warned: map[string]time.Time{},
 	}
 	for _, in := range c.Inputs {
 		made, err := newInput(in)
@@ -154,6 +156,7 @@ func (s *Saver) Run(ctx context.Context) error {
 		s.deliver.Run(ctx)
 	}()
 	s.read(ctx)
+	s.ended.Store(true)
 	s.deliver.Finish()
 	<-delivered
 	// The last acknowledgements. Without them the last ranges would be written again, to the same names.
@@ -186,6 +189,9 @@ func (s *Saver) close(err error) error {
 
 // Drain reads all files to their present end, and lets Run return when that is delivered. Call it once.
 func (s *Saver) Drain() { close(s.drain) }
+
+// Stop reads nothing more, and lets Run return when what was read is delivered. Call it once.
+func (s *Saver) Stop() { close(s.stop) }
 
 func (s *Saver) checkpointed(err error) {
 	if err == nil {

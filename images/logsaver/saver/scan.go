@@ -120,8 +120,9 @@ func (s *Saver) reopen(e *entry, f discover.Found, now time.Time) bool {
 		s.unreadable(f.Path, err)
 		return true
 	}
-	e.file, e.modified, e.urgent, e.grown = file, time.Time{}, true, f.Modified
+	e.file, e.urgent, e.grown = file, true, f.Modified
 	s.registry.change(func() {
+		e.modified = time.Time{}
 		e.size = max(file.Size(), file.Offset())
 		if e.unread() > 0 {
 			e.since = now
@@ -219,8 +220,8 @@ func (s *Saver) shut(e *entry) {
 		return // not its name any more
 	}
 	_ = e.file.Close()
-	e.file, e.modified = nil, info.ModTime()
-	s.registry.change(func() { e.since, e.oldest = time.Time{}, time.Time{} })
+	e.file = nil
+	s.registry.change(func() { e.modified, e.since, e.oldest = info.ModTime(), time.Time{}, time.Time{} })
 }
 
 // lose forgets a file of which something may be missing, and says how much.
