@@ -58,15 +58,15 @@ started() { # the storage that we have started still runs
 }
 storage() {
   make -s build/bin/versitygw
-  mkdir -p "$BUCKET" "$DEMO/storage-metadata"
+  mkdir -p "$BUCKET" "$DEMO/metadata"
   [ -s "$DEMO/credentials" ] || (umask 077 && printf 'demo\n%s\n' "$(head -c 24 /dev/urandom | base64 | tr -d '/+=')" >"$DEMO/credentials")
   if ! started; then
     { read -r ROOT_ACCESS_KEY && read -r ROOT_SECRET_KEY; } <"$DEMO/credentials"
     export ROOT_ACCESS_KEY ROOT_SECRET_KEY
-    setsid "$BUILD/bin/versitygw" --quiet --port "$STORAGE" posix --sidecar "$DEMO/storage-metadata" "$DEMO/storage" >"$LOGS/storage-server.log" 2>&1 </dev/null &
+    setsid "$BUILD/bin/versitygw" --quiet --port "$STORAGE" posix --sidecar "$DEMO/metadata" "$DEMO/storage" >"$LOGS/storage-server.log" 2>&1 </dev/null &
     echo $! >"$DEMO/storage.pid"
   fi
-  until_true 20 answers "http://$STORAGE/"
+  until_true 20 answers "http://$STORAGE/" || { cat "$LOGS/storage-server.log"; return 1; }
 }
 
 surroundings() { # what Terraform needs to reach the engine and the storage; also for the user
