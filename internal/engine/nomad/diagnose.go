@@ -57,12 +57,15 @@ func (w *waiter) broken(a *api.AllocationListStub) *failure {
 func taskFailure(s *api.TaskState, restarts uint64, batch bool) *failure {
 	end := lastOf(s.Events, api.TaskTerminated)
 	refused := lastOf(s.Events, api.TaskDriverFailure)
-	if refused != nil && (s.Failed || restarts >= 1) && (end == nil || refused.Time > end.Time) {
+	if refused != nil && (end == nil || refused.Time > end.Time) {
 		text := cmp.Or(refused.Details["driver_error"], refused.DriverError, refused.DisplayMessage)
-		if pull(text) {
+		switch {
+		case !s.Failed && restarts < crashes && !hopeless(text):
+		case pull(text):
 			return &failure{reason: "ImagePullBackOff", message: text}
+		default:
+			return &failure{reason: "CreateContainerError", message: text}
 		}
-		return &failure{reason: "CreateContainerError", message: text}
 	}
 	if s.Failed && end == nil {
 		if e := lastOf(s.Events, api.TaskSetupFailure, api.TaskFailedValidation, "Task hook failed", "Failed Validation", "Failed Artifact Download", "Template"); e != nil {
@@ -81,6 +84,17 @@ func taskFailure(s *api.TaskState, restarts uint64, batch bool) *failure {
 		}
 	}
 	return nil
+}
+
+// hopeless tells whether a registry has given an answer that it will give again.
+func hopeless(text string) bool {
+	text = strings.ToLower(text)
+	for _, s := range []string{"not found", "unknown", "denied", "unauthorized", "invalid reference", "no matching manifest"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // pull tells whether a driver's error is about fetching the image.
@@ -161,15 +175,8 @@ func (w *waiter) explain(f *failure) error {
 	out.Group = f.alloc.TaskGroup
 	ctx, cancel := context.WithTimeout(context.Background(), lastLook)
 	defer cancel()
-	if checks := w.failingChecks(ctx, f.alloc.ID); len(checks) > 0 {
-		out.Message = strings.TrimSpace(out.Message + "; " + strings.Join(checks, "; "))
-		if f.reason == "Timeout" || f.reason == "ProgressDeadlineExceeded" {
-			for task := range f.alloc.TaskStates {
-				if strings.Contains(checks[0], `"`+task+" ") {
-					out.Container, f.container = task, task
-				}
-			}
-		}
+	if f.reason == "Timeout" || f.reason == "ProgressDeadlineExceeded" {
+		w.blameChecks(ctx, f, out)
 	}
 	if s := f.alloc.TaskStates[f.container]; s != nil {
 		for _, e := range s.Events[max(0, len(s.Events)-lastEvents):] {
@@ -183,22 +190,30 @@ func (w *waiter) explain(f *failure) error {
 	return out
 }
 
-// failingChecks of a replica with what they saw.
-func (w *waiter) failingChecks(ctx context.Context, alloc string) (out []string) {
+// blameChecks adds what the failing checks of a replica saw, and names the container that they ask.
+func (w *waiter) blameChecks(ctx context.Context, f *failure, out *engine.NotReadyError) {
 	c, err := w.engine.connect()
 	if err != nil {
-		return nil
+		return
 	}
-	checks, err := c.Allocations().Checks(alloc, w.engine.query(ctx, w.key.Namespace))
+	checks, err := c.Allocations().Checks(f.alloc.ID, w.engine.query(ctx, w.key.Namespace))
 	if err != nil {
-		return nil
+		return
 	}
 	for _, id := range sorted(checks) {
-		if check := checks[id]; check.Status != "success" {
-			out = append(out, fmt.Sprintf("check %q: %s", check.Check, strings.TrimSpace(cmp.Or(check.Output, check.Status))))
+		check := checks[id]
+		if check.Status == "success" {
+			continue
+		}
+		saw := strings.TrimSpace(cmp.Or(check.Output, check.Status))
+		if check.StatusCode != 0 {
+			saw = fmt.Sprintf("%d %s", check.StatusCode, saw)
+		}
+		out.Message += fmt.Sprintf("; check %q: %s", check.Check, saw)
+		if f.alloc.TaskStates[check.Task] != nil {
+			out.Container, f.container = check.Task, check.Task
 		}
 	}
-	return out
 }
 
 // tail of a container's log, by way of the servers. Very short containers may have left none.

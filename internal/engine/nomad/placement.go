@@ -65,7 +65,11 @@ func whyNot(m *api.AllocationMetric) string {
 		if pool == "" {
 			pool = "default"
 		}
-		return fmt.Sprintf("no ready node is in the job's datacenters and node pool %q (there are nodes in: %s)", pool, orNone(dcs))
+		text := fmt.Sprintf("no ready node is in the job's datacenters and node pool %q", pool)
+		if dcs != "" {
+			text += "; there are nodes in: " + dcs
+		}
+		return text
 	}
 	var parts []string
 	for _, c := range sorted(m.ConstraintFiltered) {
@@ -84,11 +88,4 @@ func whyNot(m *api.AllocationMetric) string {
 		parts = []string{fmt.Sprintf("%d are filtered, %d exhausted", m.NodesFiltered, m.NodesExhausted)}
 	}
 	return fmt.Sprintf("of %d nodes, %s", m.NodesEvaluated, strings.Join(parts, "; "))
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// groupPorts are the ports of a group that are published on its node: those that a service targets. The others are
-// reached by localhost within the group, and by Nomad's probes.
+// groupPorts are the ports of a group that are published on its node: those that a service targets, and those that are
+// probed, since Nomad's client asks from outside of the group. The others are reached by localhost within the group.
 type groupPorts struct {
 	list []published
 }
@@ -42,6 +42,16 @@ func portsOf(t *topology.Topology, g *topology.Group) groupPorts {
 			}
 			for _, k := range sorted(s.Annotations) {
 				p.tags = append(p.tags, literalTag(k+"="+s.Annotations[k]))
+			}
+		}
+	}
+	for i := range g.Containers {
+		c := &g.Containers[i]
+		for _, name := range probed(c) {
+			for _, port := range c.Ports {
+				if port.Name == name && out.labelOf(c, name) == "" {
+					out.publish(c.Name, port, 0)
+				}
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package nomad
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -14,8 +13,10 @@ import (
 // provider of services: Nomad itself, so that no Consul is needed.
 const provider = "nomad"
 
-// services of a task: those that list its ports, and, if it has probes but no service to carry them, one of its own that
-// lists nothing but an address inside the group.
+// services of a task: those that list its ports, and, if it has probes but no service to carry them, one of its own.
+//
+// They are the task's and not the group's, so that they are listed only while the container runs, and that a failed
+// liveness probe restarts this container and no other.
 func (ps groupPorts) services(t *topology.Topology, g *topology.Group, c *topology.Container) (out []*api.Service) {
 	for _, p := range ps.list {
 		if p.container != c.Name {
@@ -34,10 +35,7 @@ func (ps groupPorts) services(t *topology.Topology, g *topology.Group, c *topolo
 		if len(t.Groups) > 1 {
 			name = t.Name + "-" + g.Name + "-" + c.Name
 		}
-		out = append(out, &api.Service{Name: short(name + "-probes"), Provider: provider, AddressMode: "alloc", PortLabel: checks[0].PortLabel})
-		if number, err := strconv.Atoi(checks[0].PortLabel); err != nil || number == 0 {
-			out[0].AddressMode = ""
-		}
+		out = append(out, &api.Service{Name: short(name + "-probes"), Provider: provider, PortLabel: checks[0].PortLabel})
 	}
 	out[0].Checks = checks
 	return out
@@ -64,7 +62,7 @@ func (ps groupPorts) checks(c *topology.Container) (out []api.ServiceCheck) {
 		} else {
 			check.Type, port = "tcp", p.TCP.Port
 		}
-		check.PortLabel, check.AddressMode = ps.reach(c, port)
+		check.PortLabel = ps.labelOf(c, port)
 		out = append(out, check)
 	}
 	add("startup", c.Probes.Startup, nil)
@@ -82,19 +80,28 @@ func (ps groupPorts) checks(c *topology.Container) (out []api.ServiceCheck) {
 	return out
 }
 
-// reach says how Nomad's client comes to a port: by the node's, or inside the group where it is not published.
-func (ps groupPorts) reach(c *topology.Container, name string) (label, mode string) {
+// labelOf a container's port among the published ones.
+func (ps groupPorts) labelOf(c *topology.Container, name string) string {
 	for _, p := range ps.list {
 		if p.container == c.Name && p.target.Name == name {
-			return p.label, ""
+			return p.label
 		}
 	}
-	for _, p := range c.Ports {
-		if p.Name == name {
-			return strconv.Itoa(p.Number), "alloc"
+	return ""
+}
+
+// probed are the names of the ports that a container's probes ask.
+func probed(c *topology.Container) (out []string) {
+	for _, p := range []*topology.Probe{c.Probes.Startup, c.Probes.Readiness, c.Probes.Liveness} {
+		switch {
+		case p == nil:
+		case p.HTTP != nil:
+			out = append(out, p.HTTP.Port)
+		case p.TCP != nil:
+			out = append(out, p.TCP.Port)
 		}
 	}
-	return "", ""
+	return out
 }
 
 // seconds of a probe; Nomad wants at least one.

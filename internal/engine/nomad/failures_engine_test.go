@@ -1,0 +1,121 @@
+//go:build engine
+
+package nomad
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+func TestAWaitFailsEarlyAndSaysWhy(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		spoil     func(r *rig, t *topology.Topology)
+		reason    string
+		container string
+		message   string // part of it
+		log       string // one of the lines
+		within    time.Duration
+	}{
+		{
+			name: "an image that is not there", reason: "ImagePullBackOff", container: "main", message: "not-there", within: 30 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				t.Groups[0].Containers[0].Image = os.Getenv("REGISTRY") + "/not-there:1"
+			},
+		},
+		{
+			name: "a companion that crashes", reason: "CrashLoopBackOff", container: "logs", message: "Exit Code: 7", log: "prog: the database refuses the password", within: 30 * time.Second,
+			spoil: func(r *rig, t *topology.Topology) {
+				c := r.companion("logs")
+				c.Args = []string{"fail", "7"}
+				t.Groups[0].Containers = []topology.Container{c, t.Groups[0].Containers[0]}
+			},
+		},
+		{
+			name: "a program that is not in the image", reason: "CreateContainerError", container: "main", message: "not-there", within: 30 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) { t.Groups[0].Containers[0].Command = []string{"/not-there"} },
+		},
+		{
+			name: "more memory than its limit", reason: "OOMKilled", container: "main", within: 45 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				c := &t.Groups[0].Containers[0]
+				c.Args = []string{"hog"}
+				c.Resources.Limits.MemoryBytes = 32 << 20
+			},
+		},
+		{
+			name: "more memory than any node has", reason: "Unschedulable", message: "memory", within: 40 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				t.Groups[0].Containers[0].Resources.Requests.MemoryBytes = 1 << 42
+			},
+		},
+		{
+			name: "a constraint that no node fulfils", reason: "Unschedulable", message: "${attr.cpu.arch} = vax", within: 40 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				t.Groups[0].Extras = extras(`{"constraints":[{"attribute":"${attr.cpu.arch}","value":"vax"}]}`)
+			},
+		},
+		{
+			name: "no such datacenter", reason: "Unschedulable", message: "datacenters", within: 40 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) { t.Groups[0].Extras = extras(`{"datacenters":["atlantis"]}`) },
+		},
+		{
+			name: "a host volume that is not there", reason: "Unschedulable", message: "host volume", within: 40 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				g := &t.Groups[0]
+				g.Volumes = []topology.Volume{{Name: "d", Persistent: &topology.PersistentVolume{Existing: "not-there"}}}
+				g.Containers[0].Mounts = []topology.Mount{{Volume: "d", Path: "/d"}}
+			},
+		},
+		{
+			name: "a variable that is not there", reason: "CreateContainerConfigError", container: "main", message: "not/there", within: 45 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				c := &t.Groups[0].Containers[0]
+				c.Env = append(c.Env, topology.Env{Name: "X", Secret: &topology.SecretKey{Name: "not/there", Key: "k"}})
+			},
+		},
+		{
+			name: "a probe that never succeeds", reason: "ProgressDeadlineExceeded", container: "main", message: "404", within: 60 * time.Second,
+			spoil: func(_ *rig, t *topology.Topology) {
+				t.Groups[0].Containers[0].Probes.Readiness.HTTP.Path = "/file?path=/not-there"
+				t.Groups[0].Update.ProgressSeconds = 15
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			top := r.serving()
+			tc.spoil(r, top)
+			require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{Create: true}))
+			begun := time.Now()
+			err := r.engine.Wait(within(t, 120), top, func(s string) { t.Log(s) })
+			t.Log(err)
+			var not *engine.NotReadyError
+			require.True(t, errors.As(err, &not), "%v", err)
+			assert.Equal(t, tc.reason, not.Reason)
+			assert.Equal(t, "main", not.Group)
+			assert.Equal(t, tc.container, not.Container)
+			assert.Contains(t, not.Message, tc.message)
+			if tc.container != "" {
+				assert.NotEmpty(t, not.Events)
+			}
+			if tc.log != "" {
+				assert.Contains(t, strings.Join(not.Log, "\n"), tc.log)
+			}
+			assert.Less(t, time.Since(begun), tc.within)
+			record, err := r.engine.Lookup(within(t, 10), top.Key())
+			require.NoError(t, err)
+			assert.False(t, record.Complete, "it never was ready")
+		})
+	}
+}
