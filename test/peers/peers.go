@@ -34,17 +34,28 @@ func CacheDir() (string, error) {
 
 // Build compiles the main package of a peer's module, unless that has been done, and gives the binary's path. Peers are the names of the folders beside this file.
 func Build(peer, mainPackage string) (string, error) {
+	salt := mainPackage + runtime.Version() + runtime.GOARCH
+	return once(peer, []string{"go.mod", "go.sum"}, salt, func(module, binary string) *exec.Cmd {
+		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, mainPackage)
+		build.Dir = module
+		build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
+		return build
+	})
+}
+
+// once makes what a peer's folder describes, under a name that goes by the content of the files that matter, unless it is there already.
+func once(peer string, files []string, salt string, command func(folder, target string) *exec.Cmd) (string, error) {
 	_, here, _, _ := runtime.Caller(0)
-	module := filepath.Join(filepath.Dir(here), peer)
+	folder := filepath.Join(filepath.Dir(here), peer)
 	key := sha256.New()
-	for _, file := range []string{"go.mod", "go.sum"} {
-		content, err := os.ReadFile(filepath.Join(module, file))
+	for _, file := range files {
+		content, err := os.ReadFile(filepath.Join(folder, file))
 		if err != nil {
 			return "", err
 		}
 		key.Write(content)
 	}
-	fmt.Fprint(key, mainPackage, runtime.Version(), runtime.GOARCH)
+	fmt.Fprint(key, salt)
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err
@@ -52,10 +63,10 @@ func Build(peer, mainPackage string) (string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	binary := filepath.Join(cache, peer+"-"+hex.EncodeToString(key.Sum(nil)[:8]))
+	target := filepath.Join(cache, peer+"-"+hex.EncodeToString(key.Sum(nil)[:8]))
 
-	// Packages are tested in processes of their own, and only one of them should compile.
-	lock, err := os.OpenFile(binary+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	// Packages are tested in processes of their own, and only one of them should do it.
+	lock, err := os.OpenFile(target+".lock", os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return "", err
 	}
@@ -63,16 +74,16 @@ func Build(peer, mainPackage string) (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(binary); err == nil {
-		return binary, nil
+	if _, err := os.Stat(target); err == nil {
+		return target, nil
 	}
-	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary+".new", mainPackage)
-	build.Dir = module
-	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("compile %s: %w\n%s", peer, err, out)
+	if err := os.RemoveAll(target + ".new"); err != nil { // what was broken off
+		return "", err
 	}
-	return binary, os.Rename(binary+".new", binary)
+	if out, err := command(folder, target+".new").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make %s: %w\n%s", peer, err, out)
+	}
+	return target, os.Rename(target+".new", target)
 }
 
 // A Process is a peer that runs, or has been killed and can be started again.

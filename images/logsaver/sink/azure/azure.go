@@ -73,9 +73,7 @@ func (c *Container) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.do("check container", "azblob://"+c.name, request, func(code string) bool {
-		return code == "AuthorizationPermissionMismatch" || code == "AuthorizationFailure"
-	})
+	return c.do("check container", "azblob://"+c.name, request, func(code string) bool { return code == "AuthorizationPermissionMismatch" })
 }
 
 // Close closes idle connections.
@@ -142,8 +140,10 @@ func (c *Container) do(doing, target string, request *http.Request, well func(co
 		if c.tokens != nil {
 			c.tokens.forget()
 		}
-	case "AuthorizationPermissionMismatch", "AuthorizationFailure":
+	case "AuthorizationPermissionMismatch":
 		e.Advice = "grant the credentials Storage Blob Data Contributor on the container"
+	case "AuthorizationFailure":
+		e.Advice = "check the account's key or signature, and that its firewall lets this network in"
 	}
 	return e
 }
