@@ -132,10 +132,16 @@ func owner(live *Object) string {
 		}
 		return what + ", managed by " + by
 	}
+	var first *metav1.ManagedFieldsEntry
 	for _, f := range live.GetManagedFields() {
-		return what + ", written by " + f.Manager
+		if f.Subresource == "" && f.Time != nil && (first == nil || f.Time.Before(first.Time)) {
+			first = &f
+		}
 	}
-	return what
+	if first == nil {
+		return what
+	}
+	return what + ", written by " + first.Manager
 }
 
 func (a *application) writeRecord(ctx context.Context) error {

@@ -14,7 +14,7 @@ import (
 // A difference is an owned field that is not as it should be.
 type difference struct {
 	path       string
-	keys       []any // the path in steps: field names, and for list elements the element as it should be
+	keys       []any // the path in steps: field names, and for list elements their index or the element as it should be
 	want, have any
 }
 
@@ -65,10 +65,21 @@ func compare(at []any, want, have any, out *[]difference) {
 			}
 			return
 		}
+		if objects(w) && objects(h) && len(w) == len(h) {
+			for i := range w {
+				compare(append(slices.Clone(at), i), w[i], h[i], out)
+			}
+			return
+		}
 	}
 	if !same(at, want, have) {
 		*out = append(*out, difference{path: path(at), keys: at, want: want, have: have})
 	}
+}
+
+// objects tells whether a list is one of objects, which the API may complete with what it has by default.
+func objects(list []any) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(v any) bool { _, isMap := v.(map[string]any); return !isMap })
 }
 
 // mergeKey of a list whose elements are known by some of their fields rather than by their place; nil for other lists.
@@ -156,6 +167,10 @@ func path(at []any) string {
 			} else {
 				b.WriteString("." + field)
 			}
+			continue
+		}
+		if index, isIndex := step.(int); isIndex {
+			fmt.Fprintf(&b, "[%d]", index)
 			continue
 		}
 		element, _ := step.(map[string]any)

@@ -41,9 +41,11 @@ func TestEngineFailsEarlyAndSaysWhy(t *testing.T) {
 			soon: 40 * time.Second, reason: "CrashLoopBackOff", container: "helper", message: "exit code 1", log: "demo serve ADDR", event: "BackOff",
 		},
 		{
-			name:   "a program that is not there cannot start",
-			change: func(s *stage, _ *topology.Topology, g *topology.Group) { g.Containers[0].Command = []string{"/nowhere"} },
-			soon:   40 * time.Second, reason: "CrashLoopBackOff", container: "web", message: "/nowhere", event: "Failed",
+			name: "a program that is not there cannot start",
+			change: func(s *stage, _ *topology.Topology, g *topology.Group) {
+				g.Containers[0].Command = []string{"/nowhere"}
+			},
+			soon: 40 * time.Second, reason: "CrashLoopBackOff", container: "web", message: "/nowhere", event: "Failed",
 		},
 		{
 			name: "too little memory",
@@ -54,9 +56,11 @@ func TestEngineFailsEarlyAndSaysWhy(t *testing.T) {
 			soon: 40 * time.Second, reason: "OOMKilled", container: "web", message: "137",
 		},
 		{
-			name:   "an image that no registry has",
-			change: func(s *stage, _ *topology.Topology, g *topology.Group) { g.Containers[0].Image = strings.Replace(s.image, "demo:1", "demo:none", 1) },
-			soon:   45 * time.Second, reason: "ImagePullBackOff", container: "web", message: "demo:none", event: "Failed",
+			name: "an image that no registry has",
+			change: func(s *stage, _ *topology.Topology, g *topology.Group) {
+				g.Containers[0].Image = strings.Replace(s.image, "demo:1", "demo:none", 1)
+			},
+			soon: 45 * time.Second, reason: "ImagePullBackOff", container: "web", message: "demo:none", event: "Failed",
 		},
 		{
 			name:   "an image name that is none",
