@@ -1,0 +1,87 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
+	extra := func(raw string) func(*topology.Topology, *topology.Group) {
+		return func(_ *topology.Topology, g *topology.Group) {
+			g.Extras = map[string]json.RawMessage{"kubernetes": json.RawMessage(raw)}
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		change  func(*topology.Topology, *topology.Group)
+		path    string
+		message string
+	}{
+		{"a name that is too long for a Pod's host name", func(t *topology.Topology, _ *topology.Group) { t.Name = strings.Repeat("n", 47) }, "name", "Kubernetes allows 46"},
+		{"a name that is too long for a Job's Pods", func(t *topology.Topology, g *topology.Group) {
+			t.Name, g.Identity = strings.Repeat("n", 53), topology.ToCompletion
+		}, "name", "Kubernetes allows 63"},
+		{"a name that is too long for a service", func(_ *topology.Topology, g *topology.Group) {
+			g.Services = []topology.Service{{Name: strings.Repeat("s", 64)}}
+		}, "name", "Kubernetes allows 63"},
+		{"a label that is none", func(t *topology.Topology, _ *topology.Group) { t.Labels = map[string]string{"a": "no spaces"} }, "labels", "no spaces"},
+		{"an annotation's name that is none", func(t *topology.Topology, _ *topology.Group) { t.Annotations = map[string]string{"a b": "c"} }, `annotations["a b"]`, "must consist of"},
+		{"files that no ConfigMap can hold", func(t *topology.Topology, _ *topology.Group) {
+			t.Configs = []topology.Config{{Name: "big", Files: map[string]string{"a": strings.Repeat("a", 1<<20+1)}}}
+		}, "", "put them into a volume or an image"},
+		{"a port's name that is too long", func(_ *topology.Topology, g *topology.Group) {
+			g.Containers[0].Ports = []topology.Port{{Name: "sixteen-letters-", Number: 1}}
+		}, "", "Kubernetes allows 15"},
+		{"a stop signal", func(_ *topology.Topology, g *topology.Group) { g.Containers[0].StopSignal = "SIGQUIT" }, "", "stop_signal cannot be set on Kubernetes"},
+		{"probes of an init container", func(_ *topology.Topology, g *topology.Group) {
+			g.Containers[0].Role, g.Containers[0].Probes.Liveness = topology.Init, &topology.Probe{}
+		}, "", "no probes and no hooks"},
+		{"a request above the limit", func(_ *topology.Topology, g *topology.Group) {
+			g.Containers[0].Resources = topology.Resources{Requests: topology.Amounts{MemoryBytes: 2}, Limits: topology.Amounts{MemoryBytes: 1}}
+		}, "", "the request for memory is above its limit"},
+		{"a storage class that is none", func(_ *topology.Topology, g *topology.Group) {
+			g.Volumes = []topology.Volume{{Name: "v", Persistent: &topology.PersistentVolume{Class: "No Class"}}}
+		}, "", "storage class"},
+		{"a volume of one machine for many replicas", func(_ *topology.Topology, g *topology.Group) {
+			g.Replicas, g.Volumes = new(2), []topology.Volume{{Name: "v", Persistent: &topology.PersistentVolume{SizeBytes: 1}}}
+		}, "", "only one machine can mount it"},
+		{"extras that do not exist", extra(`{"node_selektor":{}}`), "kubernetes", "node_selektor"},
+		{"extras of the wrong type", extra(`{"node_selector":[]}`), "kubernetes", "node_selector"},
+		{"a node selector that is none", extra(`{"node_selector":{"a":"no spaces"}}`), "kubernetes.node_selector", "no spaces"},
+		{"a label of ours", extra(`{"pod_labels":{"container-patterns.dev/group":"x"}}`), `kubernetes.pod_labels["container-patterns.dev/group"]`, "the provider's own"},
+		{"an annotation of Pods whose name is none", extra(`{"pod_annotations":{"a b":""}}`), `kubernetes.pod_annotations["a b"]`, "must consist of"},
+		{"an affinity that is none", extra(`{"affinity":"{\"nodes\":1}"}`), "kubernetes.affinity", "must be the JSON of a Kubernetes Affinity"},
+		{"a class with a bad name", extra(`{"runtime_class":"No Class"}`), "kubernetes.runtime_class", "lower case"},
+		{"a toleration without a key", extra(`{"tolerations":[{"value":"x"}]}`), "kubernetes.tolerations[0].key", "only the operator Exists"},
+		{"a toleration with a value too many", extra(`{"tolerations":[{"key":"a","operator":"Exists","value":"x"}]}`), "kubernetes.tolerations[0].value", "takes no value"},
+		{"a toleration with an unknown operator", extra(`{"tolerations":[{"key":"a","operator":"In"}]}`), "kubernetes.tolerations[0].operator", `got "In"`},
+		{"a toleration with an unknown effect", extra(`{"tolerations":[{"key":"a","effect":"No"}]}`), "kubernetes.tolerations[0].effect", `got "No"`},
+		{"a toleration with a time that means nothing", extra(`{"tolerations":[{"key":"a","effect":"NoSchedule","toleration_seconds":1}]}`), "kubernetes.tolerations[0].toleration_seconds", "NoExecute only"},
+		{"a host alias without an address", extra(`{"host_aliases":[{"ip":"here","hostnames":["a"]}]}`), "kubernetes.host_aliases[0].ip", "must be a valid IP"},
+		{"a host alias without names", extra(`{"host_aliases":[{"ip":"10.0.0.1","hostnames":[]}]}`), "kubernetes.host_aliases[0].hostnames", "at least one"},
+		{"an unknown DNS policy", extra(`{"dns_policy":"None"}`), "kubernetes.dns_policy", `got "None"`},
+		{"a group ID that is none", extra(`{"fs_group":-2}`), "kubernetes.fs_group", "got -2"},
+		{"a disruption budget that is none", extra(`{"max_unavailable":"some"}`), "kubernetes.max_unavailable", `got "some"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := minimal()
+			c.change(in, &in.Groups[0])
+			faults := New(Config{}).Check(in)
+			require.Len(t, faults, 1)
+			assert.Equal(t, c.path, faults[0].Path)
+			assert.Contains(t, faults[0].Message, c.message)
+		})
+	}
+}
+
+func TestCheckFindsNothingInWhatOnlyOtherEnginesHave(t *testing.T) {
+	in := minimal()
+	in.Groups[0].Extras = map[string]json.RawMessage{"nomad": json.RawMessage(`{"driver":"exec"}`), "kubernetes": json.RawMessage(` `)}
+	assert.Empty(t, New(Config{}).Check(in))
+}
