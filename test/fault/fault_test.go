@@ -1,0 +1,83 @@
+package fault
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
+	"github.com/container-patterns/terraform-provider-pattern/test/peers"
+)
+
+func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
+	killed := func(s *peers.S3) { s.Kill() }
+	restarted := func(t *testing.T) func(*peers.S3) { return func(s *peers.S3) { s.Start(t) } }
+	usual := Plan{Writing: 20 * time.Second, Rate: 50_000, Rotate: time.Second, Keep: 5, KillEvery: 3 * time.Second}
+	tests := []struct {
+		name  string
+		adapt func(t *testing.T, p *Plan)
+	}{
+		{
+			name: "when the saver is killed again and again and the store is killed for a while",
+			adapt: func(t *testing.T, p *Plan) {
+				p.Outage, p.Return, p.AwayAfter, p.AwayFor = killed, restarted(t), 5*time.Second, 7*time.Second
+			},
+		},
+		{
+			name: "when the saver is killed again and again and the store hangs for a while",
+			adapt: func(t *testing.T, p *Plan) {
+				p.Outage, p.Return = func(s *peers.S3) { s.Pause(t) }, func(s *peers.S3) { s.Resume(t) }
+				p.AwayAfter, p.AwayFor = 4*time.Second, 8*time.Second
+			},
+		},
+		{
+			name:  "when files are rotated by copying and truncating",
+			adapt: func(_ *testing.T, p *Plan) { p.CopyTruncate = true; p.Writing = 12 * time.Second },
+		},
+		{
+			name: "when the saver is stopped for longer than a few rotations take",
+			adapt: func(_ *testing.T, p *Plan) {
+				p.KillEvery, p.Writing, p.PauseAfter, p.Pausing = 0, 10*time.Second, 3*time.Second, 3500*time.Millisecond
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			plan := usual
+			test.adapt(t, &plan)
+			report := Run(t, plan)
+			t.Log(report)
+			require.NoError(t, report.Err())
+			assert.LessOrEqual(t, report.Resident, int64(MaxResident))
+			assert.Positive(t, report.Written)
+		})
+	}
+}
+
+func TestAFullDiskLosesNothing(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a small filesystem is mounted, which only root may do")
+	}
+	small := filepath.Join(t.TempDir(), "small")
+	require.NoError(t, os.Mkdir(small, 0o755))
+	require.NoError(t, syscall.Mount("tmpfs", small, "tmpfs", 0, "size=12m,mode=777"))
+	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(small, 0)) })
+	report := Run(t, Plan{
+		Writing: 12 * time.Second, Rate: 50_000, KillEvery: 3 * time.Second,
+		Outage:    func(s *peers.S3) { s.Kill() },
+		Return:    func(s *peers.S3) { s.Start(t) },
+		AwayAfter: time.Second, AwayFor: 8 * time.Second, // 40 MB come meanwhile
+		Adapt: func(c *config.Config) {
+			c.StateDir = filepath.Join(small, "state")
+			c.Spool.Dir = filepath.Join(small, "spool") // of 1 GiB, as far as the configuration knows
+		},
+	})
+	t.Log(report)
+	require.NoError(t, report.Err())
+	assert.LessOrEqual(t, report.Resident, int64(MaxResident))
+}
