@@ -34,7 +34,7 @@ gofmt_check() {
   [ -z "$files" ] || { echo "not formatted (make fmt):"; echo "$files"; return 1; }
 }
 terraform_format() { terraform fmt -check -diff -recursive examples && { [ ! -d modules ] || terraform fmt -check -diff -recursive modules; }; }
-vet() { go vet ./... && go vet -C tools/images ./...; }
+vet() { go vet -tags engine ./... && go vet -C tools/images ./...; } # with the tests that want an engine
 generated() {
   local before
   before=$(mktemp -d)
@@ -78,25 +78,29 @@ prepare() {
     echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
   } >"$BUILD/test/env"
 }
-# accept ENGINE: the same tests on each; only one engine's address is in the environment, so that none is reached by accident
-accept() {
+# only ENGINE: its address is in the environment and the other's is not, so that none is reached by accident
+only() {
   . "$BUILD/test/env"
+  export ENGINE=$1 TF_ACC=1
   case $1 in
   kubernetes) unset NOMAD_ADDR NOMAD_TOKEN && export KUBE_CONFIG_PATH=$KUBECONFIG ;;
-  nomad) unset KUBECONFIG KUBE_CONFIG_PATH ;;
+  nomad) unset KUBECONFIG KUBECACHEDIR ;;
   esac
-  TF_ACC=1 ENGINE=$1 gotest . -count=1 -timeout 25m -v ./test/acceptance/...
 }
+engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..."; }
+accept() { only "$1" && gotest . -count=1 -timeout 25m -v ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
-  [ -d test/acceptance ] || return 0
   mkdir -p "$BUILD/test"
   for e in "${engines[@]}"; do
     engine_is_up "$e" || brought+=("$e")
     run "$e is up" test/engines/engines.sh up "$e"
   done
-  run "provider, images and peers for the acceptance tests" prepare
-  for e in "${engines[@]}"; do run "acceptance tests on $e" accept "$e"; done
+  run "provider, images and peers for these tests" prepare
+  for e in "${engines[@]}"; do
+    run "engine tests on $e" engine_tests "$e"
+    run "acceptance tests on $e" accept "$e"
+  done
   [ -z "${KEEP:-}" ] || brought=()
   for e in "${brought[@]}"; do run "$e is down again" test/engines/engines.sh down "$e"; done
 }
