@@ -159,10 +159,37 @@ func (w *waiter) run(ctx context.Context, progress func(string)) error {
 			progress(line)
 			last = line
 		}
-		if done {
-			return nil
+		if !done || !w.followed() && !w.confirmed(ctx) {
+			continue
 		}
+		return nil
 	}
+}
+
+// confirmed looks once more. The three watches do not report at once, so where no deployment tells that these are the
+// newest version's replicas, the scheduler's work may be seen by one of them and not yet by the others.
+func (w *waiter) confirmed(ctx context.Context) bool {
+	c, err := w.engine.connect()
+	if err != nil {
+		return false
+	}
+	allocs, _, err := c.Jobs().Allocations(w.key.Name, false, w.engine.query(ctx, w.key.Namespace))
+	if err != nil {
+		return false
+	}
+	deployment, _, err := c.Jobs().LatestDeployment(w.key.Name, w.engine.query(ctx, w.key.Namespace))
+	if err != nil {
+		return false
+	}
+	w.allocs, w.deployment = allocs, deployment
+	done, _, failed := w.judge()
+	return done && failed == nil
+}
+
+// followed tells whether there is a deployment of the newest version.
+func (w *waiter) followed() bool {
+	d := w.deployment
+	return !w.batch && d != nil && d.JobVersion == *w.job.Version && d.JobCreateIndex == *w.job.CreateIndex
 }
 
 // watch hangs on three blocking queries, and hands over what they bring.
@@ -232,8 +259,8 @@ func (w *waiter) judge() (done bool, line string, err *failure) {
 	if !w.evaluated() {
 		return false, "waiting for the scheduler", nil
 	}
-	if d := w.deployment; !w.batch && d != nil && d.JobVersion == *w.job.Version && d.JobCreateIndex == *w.job.CreateIndex {
-		switch d.Status {
+	if w.followed() {
+		switch d := w.deployment; d.Status {
 		case api.DeploymentStatusSuccessful:
 		case api.DeploymentStatusFailed:
 			return false, "", w.deploymentFailed(current)
@@ -271,7 +298,7 @@ func (w *waiter) evaluated() bool {
 		if ev.JobModifyIndex < *w.job.JobModifyIndex {
 			continue
 		}
-		if ev.Status == api.EvalStatusPending && ev.TriggeredBy == "job-register" {
+		if ev.Status == api.EvalStatusPending && (ev.TriggeredBy == "job-register" || ev.TriggeredBy == "job-scaling") {
 			return false
 		}
 		seen = true
