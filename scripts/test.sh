@@ -23,7 +23,7 @@ run() {
 gotest() {
   local dir=$1
   shift
-  (cd "$dir" && set -o pipefail && go test ${RUN:+-run "$RUN"} "$@" 2>&1 | { grep -v 'no test files' || true; })
+  (cd "$dir" && set -o pipefail && go test ${RUN:+-run "$RUN"} "$@" 2>&1 | { grep --line-buffered -v 'no test files' || true; })
 }
 
 # --- checks
