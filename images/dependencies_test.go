@@ -45,7 +45,7 @@ func TestDependencies(t *testing.T) {
 			require.True(t, known, "images/%s is new: add it to exceptions, with what it needs", image)
 			for _, dependency := range p.Deps {
 				for _, rule := range forbidden {
-					if strings.HasPrefix(dependency, rule.prefix) && !below(dependency, allowed) && !(rule.prefix == "testing" && dependency != "testing") {
+					if matches(dependency, rule.prefix) && !below(dependency, allowed) {
 						assert.Failf(t, "links "+dependency, "%s (go mod why -m shows by whom)", rule.why)
 					}
 				}
@@ -83,6 +83,14 @@ func list(t *testing.T, pattern string) (packages []listed) {
 	}
 	require.NotEmpty(t, packages)
 	return packages
+}
+
+// matches takes what ends in a slash or a dash as a prefix, and anything else as a whole path or a folder.
+func matches(dependency, rule string) bool {
+	if strings.HasSuffix(rule, "/") || strings.HasSuffix(rule, "-") {
+		return strings.HasPrefix(dependency, rule)
+	}
+	return dependency == rule || strings.HasPrefix(dependency, rule+"/")
 }
 
 func below(dependency string, prefixes []string) bool {

@@ -128,7 +128,7 @@ func (p *Process) Start(t testing.TB) {
 		t.Fatalf("start %s: %v", p.name, err)
 	}
 	go func() {
-		cmd.Wait()
+		_ = cmd.Wait() // whoever killed it knows
 		close(ended)
 	}()
 	p.mu.Lock()
@@ -154,7 +154,7 @@ func (p *Process) Kill() {
 	if p.cmd == nil {
 		return
 	}
-	p.cmd.Process.Signal(syscall.SIGKILL)
+	_ = p.cmd.Process.Kill() // it may have ended by itself
 	<-p.ended
 	p.cmd = nil
 }

@@ -1,6 +1,7 @@
 package configfile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -93,7 +94,8 @@ func TestDecode(t *testing.T) {
 			for _, fault := range c.faults {
 				assert.ErrorContains(t, err, fault)
 			}
-			if many, ok := err.(*multierror.Error); ok {
+			var many *multierror.Error
+			if errors.As(err, &many) {
 				assert.Len(t, many.Errors, len(c.faults), err.Error())
 			}
 		})

@@ -15,7 +15,7 @@ func TestChecksTellWhatFailsAndSinceWhen(t *testing.T) {
 	assert.True(t, well, "nothing that could fail is well")
 
 	broken := errors.New("bucket logs: not found")
-	var answer error = broken
+	answer := broken
 	checks.Add("sink", func(context.Context) error { return answer })
 	checks.Add("disk", func(context.Context) error { return nil })
 	results, well := checks.Ask(t.Context())

@@ -110,14 +110,16 @@ func (c *Container) do(doing, target string, request *http.Request, well func(co
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := c.client.Do(doing, target, request)
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
-	if response.StatusCode/100 == 2 {
-		return nil
-	}
+	return c.client.Do(doing, target, request, func(response *http.Response) error {
+		if response.StatusCode/100 == 2 {
+			return nil
+		}
+		return c.explain(doing, target, response, well)
+	})
+}
+
+// explain turns the service's codes into what a person can do.
+func (c *Container) explain(doing, target string, response *http.Response, well func(code string) bool) error {
 	said := fault.Said(response)
 	code := response.Header.Get("X-Ms-Error-Code")
 	var answer struct{ Code, Message string }

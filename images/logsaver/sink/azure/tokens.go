@@ -57,24 +57,26 @@ func (t *tokens) get(ctx context.Context, doing, target string) (string, error) 
 	if err != nil {
 		return "", fault.Lasting(doing, target, fmt.Errorf("get credentials: %w", err), "correct AZURE_FEDERATED_TOKEN_FILE")
 	}
-	response, err := t.client.Do(doing+": get credentials for", target, request)
-	if err != nil {
-		return "", err
-	}
-	defer client.Finish(response)
-	if response.StatusCode != http.StatusOK {
-		e := fault.FromStatus(doing+": get credentials for", target, response, fault.Said(response))
-		if e.Lasting {
-			e.Advice = "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or give the container a workload identity or the machine a managed one"
-		}
-		return "", e
-	}
+	doing += ": get credentials for"
 	var answer struct {
 		Token   string      `json:"access_token"`
 		Expires json.Number `json:"expires_in"` // a number from one, a string from the other
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Token == "" {
-		return "", fault.Transient(doing, target, errors.New("get credentials: the answer holds no token"))
+	err = t.client.Do(doing, target, request, func(response *http.Response) error {
+		if response.StatusCode != http.StatusOK {
+			e := fault.FromStatus(doing, target, response, fault.Said(response))
+			if e.Lasting {
+				e.Advice = "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or give the container a workload identity or the machine a managed one"
+			}
+			return e
+		}
+		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Token == "" {
+			return fault.Transient(doing, target, errors.New("the answer holds no token"))
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	seconds, _ := strconv.Atoi(answer.Expires.String())
 	t.token, t.until = answer.Token, time.Now().Add(time.Duration(seconds)*time.Second-earlier)

@@ -41,33 +41,31 @@ func New(auth config.Auth, trust config.TLS) *Client {
 	return &Client{auth: auth, files: NewFiles(trust)}
 }
 
-// Do sends a request, with the credentials that the configuration names. The error of a request that was not answered is transient, unless a file of ours is the reason. The caller closes the answer with Finish.
-func (c *Client) Do(doing, target string, request *http.Request) (*http.Response, error) {
+// Do sends a request, with the credentials that the configuration names, and hands the answer to read. The error of a request that was not answered is transient, unless a file of ours is the reason.
+func (c *Client) Do(doing, target string, request *http.Request, read func(*http.Response) error) error {
 	client, err := c.client()
 	if err != nil {
-		return nil, fault.Lasting(doing, target, err, "correct the files that tls names")
+		return fault.Lasting(doing, target, err, "correct the files that tls names")
 	}
 	if err := c.authorize(request); err != nil {
-		return nil, fault.Lasting(doing, target, err, "correct the files that auth names")
+		return fault.Lasting(doing, target, err, "correct the files that auth names")
 	}
 	response, err := client.Do(request)
 	if err != nil {
 		var certificate *tls.CertificateVerificationError
 		if errors.As(err, &certificate) {
-			return nil, fault.Lasting(doing, target, unwrapURL(err), "name the server's certificate authority in tls.ca_file, or correct tls.server_name")
+			return fault.Lasting(doing, target, unwrapURL(err), "name the server's certificate authority in tls.ca_file, or correct tls.server_name")
 		}
 		if cause := context.Cause(request.Context()); errors.Is(cause, context.DeadlineExceeded) {
-			return nil, fault.Transient(doing, target, fmt.Errorf("no answer in time: %w", cause))
+			return fault.Transient(doing, target, fmt.Errorf("no answer in time: %w", cause))
 		}
-		return nil, fault.Transient(doing, target, unwrapURL(err))
+		return fault.Transient(doing, target, unwrapURL(err))
 	}
-	return response, nil
-}
-
-// Finish reads what is left of an answer and closes it.
-func Finish(response *http.Response) {
-	_, _ = io.CopyN(io.Discard, response.Body, drain) // only for the connection's sake
-	response.Body.Close()
+	defer func() {
+		_, _ = io.CopyN(io.Discard, response.Body, drain) // only for the connection's sake
+		response.Body.Close()
+	}()
+	return read(response)
 }
 
 // Close closes idle connections.

@@ -123,20 +123,22 @@ func (b *Bucket) do(doing, target string, request *http.Request, into any) error
 			return err
 		}
 	}
-	response, err := b.client.Do(doing, target, request)
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
-	if response.StatusCode/100 == 2 {
-		if into == nil {
+	return b.client.Do(doing, target, request, func(response *http.Response) error {
+		switch {
+		case response.StatusCode/100 != 2:
+			return explain(doing, target, response)
+		case into == nil:
 			return nil
 		}
 		if err := json.NewDecoder(response.Body).Decode(into); err != nil {
 			return fault.Transient(doing, target, fmt.Errorf("read the answer: %w", err))
 		}
 		return nil
-	}
+	})
+}
+
+// explain turns the service's answers into what a person can do.
+func explain(doing, target string, response *http.Response) error {
 	said := fault.Said(response)
 	var answer struct {
 		Error struct{ Message string }

@@ -55,11 +55,11 @@ func (s *Sink) Write(ctx context.Context, b *batch.Batch) error {
 	if err != nil {
 		return err
 	}
-	response, err := s.push(ctx, "push", func(w io.Writer) error { return s.encode(w, b, labels) })
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
+	return s.push(ctx, "push", func(w io.Writer) error { return s.encode(w, b, labels) }, s.explain)
+}
+
+// explain turns Loki's answers into what a person can do.
+func (s *Sink) explain(response *http.Response) error {
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
@@ -77,31 +77,26 @@ func (s *Sink) Write(ctx context.Context, b *batch.Batch) error {
 
 // Check pushes nothing, which Loki answers only after it has let us in.
 func (s *Sink) Check(ctx context.Context) error {
-	response, err := s.push(ctx, "check", func(w io.Writer) error {
+	nothing := func(w io.Writer) error {
 		_, err := io.WriteString(w, `{"streams":[]}`)
 		return err
+	}
+	return s.push(ctx, "check", nothing, func(response *http.Response) error {
+		switch response.StatusCode {
+		case http.StatusBadRequest, http.StatusUnprocessableEntity:
+			return nil // nothing is not enough, but we were heard
+		}
+		return s.explain(response)
 	})
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
-	switch response.StatusCode {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return nil // nothing is not enough, but we were heard
-	}
-	if response.StatusCode/100 == 2 {
-		return nil
-	}
-	return fault.FromStatus("check", s.url, response, fault.Said(response))
 }
 
 // Close closes idle connections.
 func (s *Sink) Close() error { return s.client.Close() }
 
-func (s *Sink) push(ctx context.Context, doing string, produce func(io.Writer) error) (*http.Response, error) {
+func (s *Sink) push(ctx context.Context, doing string, produce func(io.Writer) error, read func(*http.Response) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	stream := client.NewStream(func(w io.Writer) error {
 		compressed := s.compressor.Stream(w)
@@ -112,7 +107,7 @@ func (s *Sink) push(ctx context.Context, doing string, produce func(io.Writer) e
 	})
 	defer stream.Close() // the batch's memory is used again
 	if err := stream.Attach(request); err != nil {
-		return nil, err
+		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if s.compressor.Encoding != "" {
@@ -121,7 +116,7 @@ func (s *Sink) push(ctx context.Context, doing string, produce func(io.Writer) e
 	if s.tenant != "" {
 		request.Header.Set("X-Scope-OrgID", s.tenant)
 	}
-	return s.client.Do(doing, s.url, request)
+	return s.client.Do(doing, s.url, request, read)
 }
 
 func (s *Sink) streamLabels(b *batch.Batch) map[string]string {

@@ -59,15 +59,12 @@ func (s *Sink) Write(ctx context.Context, b *batch.Batch) error {
 		request.Header.Set("Content-Encoding", s.compressor.Encoding)
 	}
 	const doing = "post"
-	response, err := s.client.Do(doing, s.config.URL, request)
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
-	if response.StatusCode/100 != 2 {
-		return fault.FromStatus(doing, s.config.URL, response, fault.Said(response))
-	}
-	return nil
+	return s.client.Do(doing, s.config.URL, request, func(response *http.Response) error {
+		if response.StatusCode/100 != 2 {
+			return fault.FromStatus(doing, s.config.URL, response, fault.Said(response))
+		}
+		return nil
+	})
 }
 
 // Check connects, and sends a HEAD: what a server for POST answers to it is its own affair, but for credentials that it refuses.
@@ -76,15 +73,12 @@ func (s *Sink) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	response, err := s.client.Do("check", s.config.URL, request)
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
-	if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusProxyAuthRequired {
-		return fault.FromStatus("check", s.config.URL, response, fault.Said(response))
-	}
-	return nil
+	return s.client.Do("check", s.config.URL, request, func(response *http.Response) error {
+		if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusProxyAuthRequired {
+			return fault.FromStatus("check", s.config.URL, response, fault.Said(response))
+		}
+		return nil
+	})
 }
 
 // Close closes idle connections.

@@ -122,12 +122,12 @@ func TestCredentialsAreReadForEachRequest(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	write := func(content string) { require.NoError(t, os.WriteFile(token, []byte(content), 0o600)) }
 	_, server := receive(t, func(w http.ResponseWriter, r *http.Request) bool {
-		user, password, basic := r.BasicAuth()
-		if r.Header.Get("Authorization") != "Bearer second" && !(basic && user == "me" && password == "second") {
-			w.WriteHeader(http.StatusUnauthorized)
-			return true
+		user, password, _ := r.BasicAuth()
+		if r.Header.Get("Authorization") == "Bearer second" || user == "me" && password == "second" {
+			return false
 		}
-		return false
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
 	})
 	for _, auth := range []config.Auth{{BearerTokenFile: token}, {Username: "me", PasswordFile: token}} {
 		write("first\n")

@@ -120,21 +120,18 @@ func (b *Bucket) do(doing, target string, request *http.Request, well func(code 
 		}
 		request = signer.SignV4(*request, value.AccessKeyID, value.SecretAccessKey, value.SessionToken, b.options.region)
 	}
-	response, err := b.client.Do(doing, target, request)
-	if err != nil {
-		return err
-	}
-	defer client.Finish(response)
-	if response.StatusCode/100 == 2 {
-		return nil
-	}
-	said := fault.Said(response)
-	var answer answer
-	_ = xml.Unmarshal([]byte(said), &answer) // not everything in front of a bucket answers in XML
-	if well != nil && well(answer.Code) {
-		return nil
-	}
-	return b.explain(doing, target, response, said, answer)
+	return b.client.Do(doing, target, request, func(response *http.Response) error {
+		if response.StatusCode/100 == 2 {
+			return nil
+		}
+		said := fault.Said(response)
+		var answer answer
+		_ = xml.Unmarshal([]byte(said), &answer) // not everything in front of a bucket answers in XML
+		if well != nil && well(answer.Code) {
+			return nil
+		}
+		return b.explain(doing, target, response, said, answer)
+	})
 }
 
 // answer is the body of an error.

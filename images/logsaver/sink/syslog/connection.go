@@ -5,15 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
+// probation is how long a new connection must last before anything that was sent over it counts as delivered. A receiver that does not like our certificate, or a load balancer with nobody behind it, takes the bytes first and closes then.
+const probation = time.Second
+
 // A connection knows when the receiver has gone, which a writer alone would learn too late.
 type connection struct {
 	net.Conn
-	raw    net.Conn // below TLS
+	raw    net.Conn  // below TLS
+	proven time.Time // when its probation ends
 	broken chan struct{}
 	why    error // set before broken is closed
 	once   sync.Once
@@ -21,7 +26,7 @@ type connection struct {
 
 // watch reads what a receiver never sends, to hear of the connection's end.
 func watch(conn, raw net.Conn) *connection {
-	c := &connection{Conn: conn, raw: raw, broken: make(chan struct{})}
+	c := &connection{Conn: conn, raw: raw, proven: time.Now().Add(probation), broken: make(chan struct{})}
 	go func() {
 		ignored := make([]byte, 64)
 		for {
@@ -44,10 +49,12 @@ func (c *connection) Close() error {
 
 // until makes writes fail when ctx ends. The function that it returns takes that back.
 func (c *connection) until(ctx context.Context) (stop func()) {
-	unregister := context.AfterFunc(ctx, func() { c.Conn.SetWriteDeadline(time.Unix(1, 0)) })
+	unregister := context.AfterFunc(ctx, func() {
+		_ = c.Conn.SetWriteDeadline(time.Unix(1, 0)) // fails on a closed connection only, and so do writes
+	})
 	return func() {
 		if unregister() {
-			c.Conn.SetWriteDeadline(time.Time{})
+			_ = c.Conn.SetWriteDeadline(time.Time{})
 		}
 	}
 }
@@ -70,14 +77,28 @@ func (c *connection) delivered(ctx context.Context) error {
 			return err
 		}
 		if queued == 0 {
-			select {
-			case <-c.broken:
-				return c.why
-			default:
-				return nil
-			}
+			return c.prove(ctx)
 		}
 		timer.Reset(pause)
+	}
+}
+
+// prove waits for the end of the probation.
+func (c *connection) prove(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(c.proven))
+	defer timer.Stop()
+	select {
+	case <-c.broken:
+		return c.why
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	select {
+	case <-c.broken: // both at once
+		return c.why
+	default:
+		return nil
 	}
 }
 
@@ -95,6 +116,15 @@ func unacknowledged(conn net.Conn) (queued int, err error) {
 		return 0, controlErr
 	}
 	return queued, err
+}
+
+// refused tells whether the receiver has said that it does not like our certificate, or that we have none ("handshake failure" in TLS 1.2). Alerts have no type that could be looked at.
+func refused(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return false
+	}
+	return strings.Contains(op.Error(), "certificate") || strings.Contains(op.Error(), "handshake failure")
 }
 
 // reason prefers why the receiver has gone, or that there was no time, over what a write says then.

@@ -2,7 +2,7 @@
 //
 // HOSTNAME is the source, APP-NAME the instance, PROCID the file, MSGID the input, unless the configuration names the first two.
 //
-// The protocol has no acknowledgement. A batch counts as delivered when the receiver's machine has acknowledged all of its bytes (TCP), which a receiver that is killed in that moment may yet lose; and a batch that breaks off is sent again from its beginning, so that the receiver has some of it twice. Where that is not enough, use another sink.
+// The protocol has no acknowledgement. A batch counts as delivered when the receiver's machine has acknowledged all of its bytes (TCP) over a connection that has lasted a second, which a receiver that is killed in that moment may yet lose; and a batch that breaks off is sent again from its beginning, so that the receiver has some of it twice. Where that is not enough, use another sink.
 package syslog
 
 import (
@@ -77,17 +77,29 @@ func (s *Sink) Write(ctx context.Context, b *batch.Batch) error {
 	if err == nil {
 		err = conn.delivered(ctx)
 	}
-	if err != nil {
-		s.disconnect(conn)
-		return fault.Transient("send to", s.target, reason(ctx, conn, err))
-	}
-	return nil
+	return s.judge(ctx, "send to", conn, err)
 }
 
-// Check connects.
+// Check connects, and waits whether the receiver keeps the connection.
 func (s *Sink) Check(ctx context.Context) error {
-	_, err := s.connect(ctx)
-	return err
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return s.judge(ctx, "connect to", conn, conn.prove(ctx))
+}
+
+// judge ends a connection over which something has failed, and tells what it means.
+func (s *Sink) judge(ctx context.Context, doing string, conn *connection, err error) error {
+	if err == nil {
+		return nil
+	}
+	s.disconnect(conn)
+	err = reason(ctx, conn, err)
+	if refused(err) {
+		return fault.Lasting(doing, s.target, err, "name a certificate that the receiver trusts in tls.cert_file and tls.key_file")
+	}
+	return fault.Transient(doing, s.target, err)
 }
 
 // Close closes the connection.
@@ -139,6 +151,9 @@ func (s *Sink) connect(ctx context.Context) (*connection, error) {
 		var certificate *tls.CertificateVerificationError
 		if errors.As(err, &certificate) {
 			return nil, fault.Lasting("connect to", s.target, err, "name the server's certificate authority in tls.ca_file, or correct tls.server_name")
+		}
+		if refused(err) {
+			return nil, fault.Lasting("connect to", s.target, err, "name a certificate that the receiver trusts in tls.cert_file and tls.key_file")
 		}
 		return nil, fault.Transient("connect to", s.target, err)
 	}

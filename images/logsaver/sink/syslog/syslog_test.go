@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -113,6 +114,59 @@ func TestAReceiverThatDoesNotReadCostsOneTimeout(t *testing.T) {
 	require.Error(t, s.Write(ctx, b))
 }
 
+func TestAReceiverThatTakesTheBytesAndThenClosesHasNotTakenThem(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			// As a load balancer that looks for somebody behind it.
+			_, _ = conn.Read(make([]byte, 1<<20))
+			time.AfterFunc(100*time.Millisecond, func() { conn.Close() })
+		}
+	}()
+	s := sinktest.Open(t, config.Sink{Syslog: &config.Syslog{Address: listener.Addr().String(), Transport: config.TransportTCP}})
+	err = s.Write(t.Context(), sinktest.Batch("a.log", 0, "line"))
+	require.ErrorContains(t, err, "the receiver has gone")
+	assert.False(t, sink.Permanent(err))
+}
+
+func TestAReceiverThatSaysThatItWantsACertificateIsPermanent(t *testing.T) {
+	dir := t.TempDir()
+	ca := newAuthority(t, dir, "ca")
+	certFile, keyFile := ca.issue(t, dir, "server", "localhost")
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	require.NoError(t, err)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: version})
+			require.NoError(t, err)
+			defer listener.Close()
+			go func() {
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						_, _ = conn.Read(make([]byte, 1<<10))
+						conn.Close()
+					}()
+				}
+			}()
+			s := sinktest.Open(t, config.Sink{Syslog: &config.Syslog{Address: listener.Addr().String(), TLS: config.TLS{CAFile: ca.file}}})
+			for _, err := range []error{s.Check(t.Context()), s.Write(t.Context(), sinktest.Batch("a.log", 0, "x"))} {
+				require.ErrorContains(t, err, "tls.cert_file")
+				assert.True(t, sink.Permanent(err), err.Error())
+			}
+		})
+	}
+}
+
 func TestTLSWithACertificateOnBothSides(t *testing.T) {
 	dir := t.TempDir()
 	ca := newAuthority(t, dir, "ca")
@@ -145,7 +199,11 @@ func TestTLSWithACertificateOnBothSides(t *testing.T) {
 		})
 	}
 	t.Run("no certificate of ours is an error, and no line is taken for delivered", func(t *testing.T) {
-		require.Error(t, sinktest.Open(t, secure(config.TLS{CAFile: ca.file})).Write(t.Context(), sinktest.Batch("a.log", 0, "never")))
+		s := sinktest.Open(t, secure(config.TLS{CAFile: ca.file}))
+		require.Error(t, s.Check(t.Context()))
+		for range 3 {
+			require.Error(t, s.Write(t.Context(), sinktest.Batch("a.log", 0, "never")))
+		}
 	})
 	assert.Len(t, server.Messages(t), len(records))
 }
