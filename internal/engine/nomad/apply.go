@@ -280,6 +280,7 @@ func (e *Engine) register(ctx context.Context, k topology.Key, job, was *api.Job
 	switch {
 	case strings.Contains(text, api.RegisterEnforceIndexErrPrefix):
 		return fmt.Errorf("register %s: it %w", object(k), errChanged)
+	case strings.Contains(text, "nonexistent namespace"):
 	case status(err) == http.StatusInternalServerError && (strings.Contains(text, "error occurred") || strings.Contains(text, "errors occurred")) || status(err) == http.StatusBadRequest:
 		return &engine.RejectedError{Object: object(k), Reason: text, Err: err}
 	}

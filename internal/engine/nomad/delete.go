@@ -15,7 +15,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// Delete stops the job, waits for its allocations to end, and removes volumes, policies and variables, the one with the
+// Delete stops the job, waits for its allocations to end, and removes the job, volumes, policies and variables, the one with the
 // record last: whoever continues after an interruption learns from it what there is to remove.
 func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 	k := e.resolve(key)
@@ -34,13 +34,26 @@ func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 	if s.record != nil && s.record.Pattern != k.Pattern || s.record == nil && (job == nil || !isOurs(job, k)) {
 		return nil
 	}
-	if job != nil && (isOurs(job, k) || s.record != nil && job.Meta[metaPattern] == "") {
-		if _, _, err := c.Jobs().Deregister(k.Name, true, e.write(ctx, k.Namespace)); err != nil && status(err) != http.StatusNotFound {
-			return e.fault("stop "+object(k), err)
+	if job != nil && !isOurs(job, k) {
+		job = nil // somebody else's, who has taken the name after ours was gone
+	}
+	// Stopped first, and purged when nothing of it is in flight any more: Nomad 1.11's leader crashes when a job is purged
+	// between the making and the applying of a plan (hashicorp/nomad#27739).
+	if job != nil && (job.Stop == nil || !*job.Stop) {
+		if err := e.deregister(ctx, k, false); err != nil {
+			return err
 		}
 	}
 	if err := e.waitGone(ctx, k); err != nil {
 		return err
+	}
+	if job != nil {
+		if err := e.waitIdle(ctx, k); err != nil {
+			return err
+		}
+		if err := e.deregister(ctx, k, true); err != nil {
+			return err
+		}
 	}
 	if s.record != nil {
 		if err := e.deleteVolumes(ctx, k, s.record.Volumes); err != nil {
@@ -58,6 +71,40 @@ func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 		}
 	}
 	return e.deleteVariable(ctx, k, s)
+}
+
+func (e *Engine) deregister(ctx context.Context, k topology.Key, purge bool) error {
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	if _, _, err := c.Jobs().Deregister(k.Name, purge, e.write(ctx, k.Namespace)); err != nil && status(err) != http.StatusNotFound {
+		return e.fault("stop "+object(k), err)
+	}
+	return nil
+}
+
+// waitIdle waits until the scheduler has done all that it was to do with the job.
+func (e *Engine) waitIdle(ctx context.Context, k topology.Key) error {
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	for index := uint64(0); ; {
+		q := e.query(ctx, k.Namespace)
+		q.WaitIndex, q.WaitTime = index, blockingTime
+		evals, meta, err := c.Jobs().Evaluations(k.Name, q)
+		if ctx.Err() != nil {
+			return e.remains(k)
+		}
+		if err != nil {
+			return e.fault("list the evaluations of "+object(k), err)
+		}
+		if !slices.ContainsFunc(evals, func(ev *api.Evaluation) bool { return ev.Status == api.EvalStatusPending && ev.WaitUntil.IsZero() }) {
+			return nil
+		}
+		index = max(meta.LastIndex, 1)
+	}
 }
 
 // waitGone waits until no allocation of the job runs.
@@ -79,7 +126,7 @@ func (e *Engine) waitGone(ctx context.Context, k topology.Key) error {
 		if len(alive(allocs)) == 0 {
 			return nil
 		}
-		index = meta.LastIndex
+		index = max(meta.LastIndex, 1)
 	}
 }
 
@@ -105,6 +152,9 @@ func (e *Engine) remains(k topology.Key) error {
 				r.Objects = append(r.Objects, fmt.Sprintf("allocation %s of %s on %s (%s)", a.ID[:8], object(k), a.NodeName, a.ClientStatus))
 			}
 		}
+	}
+	if len(r.Objects) == 0 {
+		r.Objects = []string{object(k)}
 	}
 	slices.Sort(r.Objects)
 	return r

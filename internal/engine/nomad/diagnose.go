@@ -76,7 +76,11 @@ func taskFailure(s *api.TaskState, restarts uint64, batch bool) *failure {
 		if end.Details["oom_killed"] == "true" {
 			return &failure{reason: "OOMKilled", message: "it needs more memory than its limit: " + end.DisplayMessage}
 		}
-		return &failure{reason: "CrashLoopBackOff", message: fmt.Sprintf("it ended %d times: %s", max(restarts, 1), end.DisplayMessage)}
+		reason := "CrashLoopBackOff"
+		if batch {
+			reason = "BackoffLimitExceeded"
+		}
+		return &failure{reason: reason, message: fmt.Sprintf("it has failed %d times, last with: %s", endings(s.Events), end.DisplayMessage)}
 	}
 	if s.State == "pending" {
 		if e := lastOf(s.Events, "Template"); e != nil && strings.Contains(e.DisplayMessage, "Missing") && e == s.Events[len(s.Events)-1] && time.Since(time.Unix(0, e.Time)) > missingFor {
@@ -106,6 +110,16 @@ func pull(text string) bool {
 		}
 	}
 	return false
+}
+
+// endings that Nomad still remembers.
+func endings(events []*api.TaskEvent) (n int) {
+	for _, e := range events {
+		if e.Type == api.TaskTerminated {
+			n++
+		}
+	}
+	return n
 }
 
 func lastOf(events []*api.TaskEvent, types ...string) *api.TaskEvent {

@@ -59,18 +59,19 @@ func (e *Engine) fault(doing string, err error) error {
 	}
 	text := body(err)
 	switch code := status(err); {
-	case code == http.StatusForbidden && strings.Contains(text, "token"):
-		return blame("token", "Nomad does not know the token", "%s answers %q: set nomad.token or NOMAD_TOKEN to the secret ID of a token that exists and has not expired", c.Address, text)
 	case code == http.StatusForbidden:
 		if token, _ := c.token(); token == "" {
 			return blame("token", "Nomad wants a token", "ACLs are on at %s, and there is no token: set nomad.token or NOMAD_TOKEN", c.Address)
+		}
+		if !e.known() {
+			return blame("token", "Nomad does not know the token", "%s answers %q: set nomad.token or NOMAD_TOKEN to the secret ID of a token that exists and has not expired", c.Address, text)
 		}
 		return blame("token", "Nomad denies permission", "the token may not do this in namespace %q: %s", c.Namespace, text)
 	case code == http.StatusUnauthorized:
 		return blame("http_auth", "Nomad's proxy wants a password", "set nomad.http_auth or NOMAD_HTTP_AUTH to \"user:password\": %s", text)
 	case strings.Contains(text, "No path to region"):
-		return blame("region", "Nomad does not know the region", "%s: set nomad.region or NOMAD_REGION to one that `nomad server members` lists", text)
-	case strings.Contains(text, "nonexistent namespace"):
+		return blame("region", "Nomad does not know the region", "there is no %q: set nomad.region or NOMAD_REGION to one that `nomad server members` lists", c.Region)
+	case strings.Contains(text, "nonexistent namespace"), strings.Contains(text, "namespace") && strings.Contains(text, "does not exist"):
 		return blame("namespace", "Nomad has no such namespace", "%s: create it, or set the instance's namespace, nomad.namespace or NOMAD_NAMESPACE", text)
 	case strings.Contains(text, "HTTP request to an HTTPS server"):
 		return blame("address", "Nomad speaks HTTPS here", "write the address with https://, not %s", c.Address)
@@ -89,6 +90,19 @@ func (e *Engine) fault(doing string, err error) error {
 		return blame("address", "Nomad cannot be reached", "no answer from %s: %v; check nomad.address or NOMAD_ADDR, and that the network lets you through", c.Address, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// known asks who the token is, because Nomad refuses a request with an unknown token in the same words as one with a token
+// that may not do it.
+func (e *Engine) known() bool {
+	client, err := e.connect()
+	if err != nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastLook)
+	defer cancel()
+	_, _, err = client.ACLTokens().Self(new(api.QueryOptions).WithContext(ctx))
+	return err == nil || status(err) != http.StatusForbidden && status(err) != http.StatusNotFound && !strings.Contains(body(err), "token")
 }
 
 // tlsBlame finds the attribute behind a failed handshake, or nothing.

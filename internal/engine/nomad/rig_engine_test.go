@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -286,4 +288,26 @@ func (r *rig) journal(alloc string) []string {
 	defer body.Close()
 	raw, _ := io.ReadAll(body)
 	return strings.Split(strings.TrimSpace(string(raw)), "\n")
+}
+
+func values(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return q
+}
+
+func (r *rig) askAt(endpoint, path string, pairs ...string) string {
+	r.Helper()
+	out, err := r.get(endpoint, path, values(pairs...))
+	require.NoError(r, err)
+	return out
+}
+
+func address0(host string, port int) string { return fmt.Sprintf("%s:%d", host, port) }
+
+// certificate of a test server, as PEM.
+func certificate(s *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
 }
