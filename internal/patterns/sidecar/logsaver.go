@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -81,7 +82,7 @@ func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload
 			l.AddNeeding([]string{"main.mounts"}, fault.At(at+".paths", i), "%q is in no volume of main, so nobody else can read it: mount a volume in main.mounts where the files are written", p)
 		}
 	}
-	for _, err := range faultsOf(s.config(place{instance: workload.Instance{Name: "instance"}, name: name, port: firstManagementPort}).Validate()) {
+	for _, err := range faultsOf(s.config(place{instance: workload.Instance{Name: "instance"}, name: name, port: firstManagementPort, workload: w}).Validate()) {
 		where, what, _ := strings.Cut(err.Error(), ": ")
 		where = strings.TrimPrefix(where, "inputs[0].")
 		switch where {
@@ -112,6 +113,7 @@ func (s *LogSaver) config(p place) *config.Config {
 		}},
 		StateDir: stateFolder, Sink: s.Sink, Batch: s.Batch, Spool: s.Spool, Retry: s.Retry,
 		Management: config.Management{Address: fmt.Sprintf(":%d", p.port)},
+		Shutdown:   config.Shutdown{Grace: config.Duration(shutdownGrace(p.workload.Ending()))},
 	}
 	if b := c.Sink.Bucket; b != nil && b.Prefix == "" {
 		own := *b
@@ -120,6 +122,13 @@ func (s *LogSaver) config(p place) *config.Config {
 	}
 	c.SetDefaults()
 	return c
+}
+
+// shutdownGrace is what the end of a replica leaves to its log saver, which ends after main: all but the drain and the
+// moment that the exit itself takes.
+func shutdownGrace(e topology.Termination) time.Duration {
+	const exit = 2
+	return time.Duration(max(1, e.GraceSeconds-e.DrainSeconds-exit)) * time.Second
 }
 
 // envReplica tells a framework container which replica it is in.

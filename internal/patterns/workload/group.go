@@ -26,7 +26,7 @@ func (w *Workload) Topology(pattern string, i Instance, companions []topology.Co
 		Volumes:     append(w.volumes(), volumes...),
 		Services:    w.services(),
 		Priority:    w.priority(),
-		Termination: topology.Termination{GraceSeconds: defaultGraceSeconds},
+		Termination: w.Ending(),
 		Extras:      map[string]json.RawMessage{},
 	}
 	if w.Identity == "stable" {
@@ -37,18 +37,6 @@ func (w *Workload) Topology(pattern string, i Instance, companions []topology.Co
 	}
 	g.Containers = append(g.Containers, companions...)
 	g.Containers = append(g.Containers, w.Main.Topology(MainName, topology.Main, w.Secrets))
-	if len(g.Services) > 0 {
-		g.Termination.DrainSeconds = defaultDrainSeconds
-	}
-	if t := w.Termination; t != nil {
-		if t.Grace > 0 {
-			g.Termination.GraceSeconds = t.Grace.Seconds()
-		}
-		if t.Drain > 0 {
-			g.Termination.DrainSeconds = t.Drain.Seconds()
-		}
-	}
-	g.Termination.DrainSeconds = min(g.Termination.DrainSeconds, max(0, g.Termination.GraceSeconds-1))
 	if w.Update != nil {
 		g.Update.MinReadySeconds = w.Update.MinReady.Seconds()
 	}
@@ -64,6 +52,20 @@ func (w *Workload) Topology(pattern string, i Instance, companions []topology.Co
 		Pattern: pattern, Name: i.Name, Namespace: i.Namespace, Labels: i.Labels, Annotations: i.Annotations,
 		Groups: []topology.Group{g}, Configs: append(w.configs(), configs...), Secrets: w.secrets(),
 	}
+}
+
+// Ending is how a replica ends.
+func (w *Workload) Ending() topology.Termination {
+	t := topology.Termination{GraceSeconds: defaultGraceSeconds}
+	if len(w.Expose) > 0 {
+		t.DrainSeconds = defaultDrainSeconds
+	}
+	if w.Termination != nil {
+		t.GraceSeconds = orElse(w.Termination.Grace.Seconds(), t.GraceSeconds)
+		t.DrainSeconds = orElse(w.Termination.Drain.Seconds(), t.DrainSeconds)
+	}
+	t.DrainSeconds = min(t.DrainSeconds, max(0, t.GraceSeconds-1))
+	return t
 }
 
 func (w *Workload) priority() topology.Priority {
