@@ -43,7 +43,7 @@ func (e *Engine) Apply(ctx context.Context, t *topology.Topology, o engine.Apply
 		return err
 	}
 	a := &application{client: c, t: placed(t, c.namespace), options: o, record: objects[0], objects: objects[1:]}
-	for _, step := range []func(context.Context) error{a.readRecord, a.readLive, a.writeRecord, a.writeClasses, a.writeObjects, a.prune} {
+	for _, step := range []func(context.Context) error{a.readRecord, a.readLive, a.writeRecord, a.writeClasses, a.writeObjects, a.tellPods, a.prune} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -94,13 +94,14 @@ func sameJSON(a, b []byte) bool {
 // object of that name is not ours to take; and those that are merged with what there is.
 func (a *application) readLive(ctx context.Context) error {
 	found := make([]*Object, len(a.objects))
+	watched := watchedConfigs(a.objects)
 	g, gctx := errgroup.WithContext(ctx)
 	for i, o := range a.objects {
 		isNew := !slices.Contains(a.inventory, reference(o))
 		if _, immutable := o.Object["immutable"]; immutable && isNew {
 			continue // its name holds a digest
 		}
-		if isNew || o.GetKind() == "Secret" || scales(o) && !hasReplicas(o) {
+		if isNew || o.GetKind() == "Secret" || slices.Contains(watched, o) || scales(o) && !hasReplicas(o) {
 			g.Go(func() (err error) {
 				found[i], err = a.get(gctx, o)
 				return err
@@ -197,7 +198,11 @@ func (a *application) writeObjects(ctx context.Context) error {
 				return err
 			}
 		}
-		if _, err := a.apply(ctx, o, a.options.Force); err != nil {
+		_, err := a.apply(ctx, o, a.options.Force)
+		if rigid(o, err) {
+			_, err = a.recreate(ctx, o, a.options.Force)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -219,7 +224,7 @@ func (c *client) get(ctx context.Context, o *Object) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, err := on.Get(ctx, o.GetName(), metav1.GetOptions{})
+	live, err := again(ctx, func() (*Object, error) { return on.Get(ctx, o.GetName(), metav1.GetOptions{}) })
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -235,7 +240,9 @@ func (c *client) apply(ctx context.Context, o *Object, force bool) (*Object, err
 	if err != nil {
 		return nil, err
 	}
-	written, err := on.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: Manager, Force: force})
+	written, err := again(ctx, func() (*Object, error) {
+		return on.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: Manager, Force: force})
+	})
 	if err != nil {
 		return nil, c.refused(o, err)
 	}

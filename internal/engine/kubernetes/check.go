@@ -80,6 +80,7 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 	}
 	for _, v := range g.Volumes {
 		checkVolume(f, g, &v)
+		checkWatched(f, t, g, &v)
 	}
 	checkExtras(f, g)
 }
@@ -122,6 +123,22 @@ func checkVolume(f *fault.List, g *topology.Group, v *topology.Volume) {
 	}
 	if g.Identity == topology.Interchangeable && !p.Shared && (g.Replicas == nil || *g.Replicas > 1) {
 		f.Add("", "volume %q: all replicas would share it, and only one machine can mount it; set shared with a storage class that allows it, or have one replica", v.Name)
+	}
+}
+
+// checkWatched finds mounts of single files, which Kubernetes never refreshes.
+func checkWatched(f *fault.List, t *topology.Topology, g *topology.Group, v *topology.Volume) {
+	for _, config := range t.Configs {
+		if config.Name != v.Config || !config.Reload {
+			continue
+		}
+		for _, c := range g.Containers {
+			for _, m := range c.Mounts {
+				if m.Volume == v.Name && m.SubPath != "" {
+					f.Add("", "container %q: the files of %q are to be reloaded, which Kubernetes does not do for a mount with a sub path; mount the whole volume", c.Name, config.Name)
+				}
+			}
+		}
 	}
 }
 

@@ -51,6 +51,11 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 		{"a volume of one machine for many replicas", func(_ *topology.Topology, g *topology.Group) {
 			g.Replicas, g.Volumes = new(2), []topology.Volume{{Name: "v", Persistent: &topology.PersistentVolume{SizeBytes: 1}}}
 		}, "", "only one machine can mount it"},
+		{"a part of a watched config", func(t *topology.Topology, g *topology.Group) {
+			t.Configs = []topology.Config{{Name: "c", Reload: true}}
+			g.Volumes = []topology.Volume{{Name: "v", Config: "c"}}
+			g.Containers[0].Mounts = []topology.Mount{{Volume: "v", Path: "/c", SubPath: "a"}}
+		}, "", "mount the whole volume"},
 		{"extras that do not exist", extra(`{"node_selektor":{}}`), "kubernetes", "node_selektor"},
 		{"extras of the wrong type", extra(`{"node_selector":[]}`), "kubernetes", "node_selector"},
 		{"a node selector that is none", extra(`{"node_selector":{"a":"no spaces"}}`), "kubernetes.node_selector", "no spaces"},

@@ -108,7 +108,9 @@ func TestConfigurationFaultsNameTheirAttribute(t *testing.T) {
 			return Config{ConfigPath: f}
 		}, "config_context", []string{"no current context"}},
 		{"a host that is no URL", func(string) Config { return Config{Host: "https://"} }, "host", []string{"not a URL"}},
-		{"verification both off and on", func(string) Config { return Config{Host: "https://red.test", Insecure: true, ClusterCACertificate: "x"} }, "insecure", []string{"exclude each other"}},
+		{"verification both off and on", func(string) Config {
+			return Config{Host: "https://red.test", Insecure: true, ClusterCACertificate: "x"}
+		}, "insecure", []string{"exclude each other"}},
 		{"in a cluster, outside of any", func(string) Config { return Config{InCluster: true} }, "in_cluster", []string{"only inside a Pod"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -33,16 +33,23 @@ func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 		return &engine.ExistsError{Key: key, Owner: owner(live)}
 	}
 	// Claims first: while Pods hold them they stay, and after the record nothing would remember them.
-	if err := c.deleteClaims(ctx, key, live); err != nil {
-		return err
+	if strings.Contains("\n"+listing(inventory(live)), "\napps/v1/StatefulSet/") {
+		if err := c.deleteClaims(ctx, key); err != nil {
+			return err
+		}
+		if err := c.deleteStrays(ctx, key.Namespace, instanceSelector(key)); err != nil {
+			return err
+		}
 	}
 	on, err := c.on(live)
 	if err != nil {
 		return err
 	}
-	err = on.Delete(ctx, live.GetName(), metav1.DeleteOptions{
-		PropagationPolicy: new(metav1.DeletePropagationForeground),
-		Preconditions:     metav1.NewUIDPreconditions(string(live.GetUID())),
+	_, err = again(ctx, func() (any, error) {
+		return nil, on.Delete(ctx, live.GetName(), metav1.DeleteOptions{
+			PropagationPolicy: new(metav1.DeletePropagationForeground),
+			Preconditions:     metav1.NewUIDPreconditions(string(live.GetUID())),
+		})
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return c.refused(live, err)
@@ -68,10 +75,7 @@ func recordObject(key topology.Key) *Object {
 }
 
 // deleteClaims whose data is to go with the instance. Those of a stable group are owned by nobody.
-func (c *client) deleteClaims(ctx context.Context, key topology.Key, record *Object) error {
-	if !strings.Contains("\n"+strings.Join(inventory(record), "\n"), "\napps/v1/StatefulSet/") {
-		return nil
-	}
+func (c *client) deleteClaims(ctx context.Context, key topology.Key) error {
 	on := c.dynamic.Resource(claims).Namespace(key.Namespace)
 	err := on.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: instanceSelector(key) + "," + labelData + "=delete"})
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -87,7 +91,7 @@ func (c *client) gone(ctx context.Context, o *Object) error {
 		return err
 	}
 	for {
-		live, err := on.Get(ctx, o.GetName(), metav1.GetOptions{})
+		live, err := again(ctx, func() (*Object, error) { return on.Get(ctx, o.GetName(), metav1.GetOptions{}) })
 		if apierrors.IsNotFound(err) || err == nil && live.GetUID() != o.GetUID() {
 			return nil
 		}

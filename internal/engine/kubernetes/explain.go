@@ -60,6 +60,8 @@ func (c *client) explain(err error) error {
 		return fault(c.attribute("proxy_url"), "The proxy cannot be reached", "%s: %s.", proxy, err)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return fault(c.config.endpointAttribute(), "The Kubernetes API does not speak TLS there", "%s: %s. Check the port.", host, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault(c.config.endpointAttribute(), "The Kubernetes API did not answer in time", "%s: %s. Check %s and the network between here and there, or allow more time.", host, err, c.config.endpointAttribute())
 	case errors.As(err, &dns), errors.As(err, &op), errors.Is(err, os.ErrDeadlineExceeded):
 		return fault(c.config.endpointAttribute(), "The Kubernetes API cannot be reached", "%s: %s. Check %s and the network between here and there.", host, err, c.config.endpointAttribute())
 	case strings.Contains(err.Error(), "unable to parse bytes as PEM") || strings.Contains(err.Error(), "failed to find any PEM data") || strings.Contains(err.Error(), "unable to load root certificates"):

@@ -21,9 +21,11 @@ func (c *client) finish(ctx context.Context, t *topology.Topology, objects []*Ob
 		return nil // deleted meanwhile: there is nothing left to mark
 	}
 	old := stale(inventory(live), objects[1:])
-	_, addressed := live.GetAnnotations()[annotationNodes]
-	wantsNodes := usesNodePorts(t) && !addressed
-	if complete(live) && len(old) == 0 && !wantsNodes {
+	nodes := ""
+	if usesNodePorts(t) {
+		nodes = strings.Join(c.nodeAddresses(ctx), ",")
+	}
+	if complete(live) && len(old) == 0 && nodes == live.GetAnnotations()[annotationNodes] {
 		return nil
 	}
 	if err := c.remove(ctx, record, old, true); err != nil {
@@ -31,8 +33,8 @@ func (c *client) finish(ctx context.Context, t *topology.Topology, objects []*Ob
 	}
 	marked := keepMarks(record, live, references(objects[1:]))
 	annotate(marked, annotationComplete, "true")
-	if wantsNodes {
-		annotate(marked, annotationNodes, strings.Join(c.nodeAddresses(ctx), ","))
+	if usesNodePorts(t) {
+		annotate(marked, annotationNodes, nodes)
 	}
 	// The UID keeps a record that is deleted at this moment from being made again.
 	marked.SetUID(live.GetUID())

@@ -37,6 +37,9 @@ func (c *client) follow(ctx context.Context, r schema.GroupVersionResource, name
 	}
 	for ctx.Err() == nil {
 		w, err := c.dynamic.Resource(r).Namespace(namespace).Watch(ctx, o)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			var config *engine.ConfigError
 			if err = c.explain(err); errors.As(err, &config) && !send(change{err: err}) {

@@ -47,9 +47,9 @@ func (s *scene) judge(a *actor, now time.Time) state {
 	case topology.Stable:
 		st = s.judgeStatefulSet(a, typed[appsv1.StatefulSet](live), now)
 	case topology.ToCompletion:
-		st = s.judgeJob(a, typed[batchv1.Job](live))
+		st = s.judgeJob(a, typed[batchv1.Job](live), now)
 	default:
-		st = s.judgeDeployment(a, typed[appsv1.Deployment](live))
+		st = s.judgeDeployment(a, typed[appsv1.Deployment](live), now)
 	}
 	if !st.done && st.trouble == nil {
 		st.trouble = s.podTrouble(a, now)
@@ -63,7 +63,7 @@ func (s *scene) judge(a *actor, now time.Time) state {
 // vanished is how long a workload may be absent from a watch that has begun.
 const vanished = 5 * time.Second
 
-func (s *scene) judgeDeployment(a *actor, d *appsv1.Deployment) state {
+func (s *scene) judgeDeployment(a *actor, d *appsv1.Deployment, now time.Time) state {
 	want := int32(1)
 	if d.Spec.Replicas != nil {
 		want = *d.Spec.Replicas
@@ -79,10 +79,17 @@ func (s *scene) judgeDeployment(a *actor, d *appsv1.Deployment) state {
 	}
 	for _, c := range d.Status.Conditions {
 		switch {
-		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded":
+		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded" &&
+			(s.recent(c.LastUpdateTime.Time) || now.Sub(s.begun) > time.Duration(number(d.Spec.ProgressDeadlineSeconds))*time.Second):
 			st.trouble = &trouble{reason: c.Reason, message: c.Message + s.unready(a), about: d.UID}
 		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:
-			return state{line: st.line, trouble: &trouble{reason: "FailedCreate", message: c.Message, about: d.UID}}
+			patience := createPatience
+			if !s.recent(c.LastUpdateTime.Time) {
+				patience = stalePatience
+			}
+			if s.lasted(a.ref+"FailedCreate", now) >= patience {
+				return state{line: st.line, trouble: &trouble{reason: "FailedCreate", message: c.Message, about: d.UID}}
+			}
 		}
 	}
 	return st
@@ -100,7 +107,7 @@ func (s *scene) judgeStatefulSet(a *actor, d *appsv1.StatefulSet, now time.Time)
 	if st.done {
 		return st
 	}
-	if t := s.failedCreate(d.UID); t != nil {
+	if t := s.failedCreate(d.UID, now); t != nil {
 		st.trouble = t
 		return st
 	}
@@ -116,7 +123,7 @@ func (s *scene) judgeStatefulSet(a *actor, d *appsv1.StatefulSet, now time.Time)
 	return st
 }
 
-func (s *scene) judgeJob(a *actor, j *batchv1.Job) state {
+func (s *scene) judgeJob(a *actor, j *batchv1.Job, now time.Time) state {
 	want := int32(1)
 	if j.Spec.Completions != nil {
 		want = *j.Spec.Completions
@@ -133,7 +140,7 @@ func (s *scene) judgeJob(a *actor, j *batchv1.Job) state {
 		}
 	}
 	if !st.done && st.trouble == nil {
-		st.trouble = s.failedCreate(j.UID)
+		st.trouble = s.failedCreate(j.UID, now)
 	}
 	return st
 }
@@ -164,17 +171,33 @@ func (s *scene) failedRun(a *actor) *trouble {
 }
 
 // failedCreate tells why a workload cannot make Pods: a quota, a webhook, a missing priority class.
-func (s *scene) failedCreate(workload types.UID) *trouble {
+func (s *scene) failedCreate(workload types.UID, now time.Time) *trouble {
 	var last *corev1.Event
 	for _, ev := range s.failedCreates {
-		if ev.InvolvedObject.UID == workload && (last == nil || when(last).Before(when(ev))) {
+		if ev.InvolvedObject.UID == workload && s.recent(when(ev)) && (last == nil || when(last).Before(when(ev))) {
 			last = ev
 		}
 	}
-	if last == nil {
+	if last == nil || s.lasted(string(workload)+"FailedCreate", now) < createPatience {
 		return nil
 	}
 	return &trouble{reason: "FailedCreate", message: last.Message, about: workload}
+}
+
+// unbalanced services have no address of a load balancer yet.
+func (s *scene) unbalanced() []string {
+	var out []string
+	for _, ref := range s.balanced {
+		live := s.live[ref]
+		if live == nil {
+			out = append(out, ref)
+			continue
+		}
+		if svc := typed[corev1.Service](live); svc == nil || len(svc.Status.LoadBalancer.Ingress) == 0 {
+			out = append(out, live.GetName()+": waiting for a load balancer")
+		}
+	}
+	return out
 }
 
 func (s *scene) readyOf(a *actor) int {

@@ -22,7 +22,7 @@ var dawn = time.Unix(1_000_000, 0)
 func setting(t *testing.T, in *topology.Topology) (*scene, *actor, *Object) {
 	objects, err := Translate(in, Options{})
 	require.NoError(t, err)
-	s := newScene(in, objects)
+	s := newScene(in, objects, dawn)
 	require.NotEmpty(t, s.actors)
 	a := &s.actors[0]
 	for _, o := range objects {
@@ -73,16 +73,24 @@ func TestDeploymentsAreJudgedByTheirNewestRevision(t *testing.T) {
 		{"one is not available", func(s *appsv1.DeploymentStatus) { s.AvailableReplicas = 1 }, false, ""},
 		{"the deadline has passed", func(s *appsv1.DeploymentStatus) {
 			s.AvailableReplicas = 1
-			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded"}}
+			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", LastUpdateTime: metav1.NewTime(dawn)}}
 		}, false, "ProgressDeadlineExceeded"},
+		{"the deadline has passed before, and this wait has its own", func(s *appsv1.DeploymentStatus) {
+			s.AvailableReplicas = 1
+			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", LastUpdateTime: metav1.NewTime(dawn.Add(-time.Hour))}}
+		}, false, ""},
 		{"the deadline of the former generation has passed", func(s *appsv1.DeploymentStatus) {
 			s.ObservedGeneration = 1
 			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded"}}
 		}, false, ""},
 		{"replicas cannot be made", func(s *appsv1.DeploymentStatus) {
 			s.UpdatedReplicas = 0
-			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota"}}
+			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota", LastUpdateTime: metav1.NewTime(dawn)}}
 		}, false, "FailedCreate"},
+		{"replicas could not be made before this wait", func(s *appsv1.DeploymentStatus) {
+			s.UpdatedReplicas = 0
+			s.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", LastUpdateTime: metav1.NewTime(dawn.Add(-time.Hour))}}
+		}, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, a, o := setting(t, logSaver())
@@ -91,7 +99,8 @@ func TestDeploymentsAreJudgedByTheirNewestRevision(t *testing.T) {
 			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&status)
 			require.NoError(t, err)
 			s.with(o, content)
-			st := s.judge(a, dawn)
+			s.judge(a, dawn)
+			st := s.judge(a, dawn.Add(createPatience))
 			assert.Equal(t, c.done, st.done)
 			if c.reason == "" {
 				assert.Nil(t, st.trouble)
@@ -180,6 +189,8 @@ func TestPodsGetTimeWhereTimeMayHeal(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, a, _ := setting(t, minimal())
+			s.addPod(a, "web-1", corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "web"}}})
+			require.Nil(t, s.podTrouble(a, dawn.Add(-time.Second)))
 			s.addPod(a, "web-1", c.status)
 			if c.after > 0 {
 				require.Nil(t, s.podTrouble(a, dawn))
@@ -194,6 +205,13 @@ func TestPodsGetTimeWhereTimeMayHeal(t *testing.T) {
 			assert.Equal(t, c.reason, got.reason)
 		})
 	}
+	t.Run("a container that ended often before the wait is given one more try", func(t *testing.T) {
+		s, a, _ := setting(t, minimal())
+		s.addPod(a, "web-1", waiting("CrashLoopBackOff", 7, &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}))
+		require.Nil(t, s.podTrouble(a, dawn))
+		s.addPod(a, "web-1", waiting("CrashLoopBackOff", 8, &corev1.ContainerStateTerminated{ExitCode: 1}))
+		require.NotNil(t, s.podTrouble(a, dawn))
+	})
 	t.Run("pods of an older revision and those that end do not count", func(t *testing.T) {
 		s, a, _ := setting(t, minimal())
 		old := s.addPod(a, "old", waiting("InvalidImageName", 0, nil))

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
@@ -42,7 +44,7 @@ func (e *Engine) Observe(ctx context.Context, t *topology.Topology) (*engine.Obs
 	}
 	slices.SortFunc(out.Drift, func(a, b engine.Drift) int { return strings.Compare(a.Object+a.Field, b.Object+b.Field) })
 	out.Endpoints = c.endpoints(ctx, t, live, record)
-	summarize(out, newScene(t, objects), live, record)
+	summarize(out, newScene(t, objects, time.Time{}), live, record)
 	return out, nil
 }
 
@@ -52,7 +54,9 @@ func (c *client) list(ctx context.Context, key topology.Key, of []kind) (map[str
 	g, gctx := errgroup.WithContext(ctx)
 	for i, k := range of {
 		g.Go(func() error {
-			list, err := c.dynamic.Resource(k.resource()).Namespace(key.Namespace).List(gctx, metav1.ListOptions{LabelSelector: instanceSelector(key)})
+			list, err := again(gctx, func() (*unstructured.UnstructuredList, error) {
+				return c.dynamic.Resource(k.resource()).Namespace(key.Namespace).List(gctx, metav1.ListOptions{LabelSelector: instanceSelector(key)})
+			})
 			if err != nil {
 				return c.explain(fmt.Errorf("list %s of %s/%s: %w", k.plural, key.Namespace, key.Name, err))
 			}

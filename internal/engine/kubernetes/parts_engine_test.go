@@ -82,6 +82,22 @@ func TestEngineGivesAddressesOfNodePorts(t *testing.T) {
 	}, 10*time.Second, time.Second/4)
 }
 
+func TestEngineWaitsForALoadBalancer(t *testing.T) {
+	s := newStage(t)
+	web := s.demo(1)
+	web.Groups[0].Services = []topology.Service{{Name: "web-lb", Exposure: topology.ExposeLoadBalancer, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}}
+	require.NoError(t, s.engine.Apply(s.ctx, web, engine.ApplyOptions{Create: true}))
+	var not *engine.NotReadyError
+	require.ErrorAs(t, s.wait(web, 8*time.Second), &not)
+	assert.Contains(t, not.Message, "web-lb: waiting for a load balancer")
+
+	waited := make(chan error, 1)
+	go func() { waited <- s.wait(web, time.Minute) }()
+	s.kubectl("patch", "service", "web-lb", "--subresource=status", "--type=merge", "-p", `{"status":{"loadBalancer":{"ingress":[{"hostname":"lb.test"}]}}}`)
+	require.NoError(t, <-waited)
+	assert.Equal(t, map[string][]string{"http": {"lb.test:80"}}, s.observe(web).Endpoints)
+}
+
 func TestEngineGrantsNoMoreThanIsAsked(t *testing.T) {
 	s := newStage(t)
 	web := s.demo(1)

@@ -20,6 +20,10 @@ const (
 	claimPatience    = 30 * time.Second
 	// mountPatience is after which a Pod without started containers is asked for failed mounts.
 	mountPatience = 20 * time.Second
+	// createPatience covers room in a quota that is just being freed; stalePatience a failure that is older than the wait,
+	// and that the cluster has yet to try again.
+	createPatience = 3 * time.Second
+	stalePatience  = time.Minute
 	// enoughRestarts make a crash loop: the container has ended three times.
 	enoughRestarts = 2
 )
@@ -62,6 +66,7 @@ func (s *scene) unscheduled(p *corev1.Pod, now time.Time) *trouble {
 }
 
 func (s *scene) containerTrouble(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) *trouble {
+	again := s.crashed(p.UID, c)
 	w := c.State.Waiting
 	if w == nil {
 		return nil
@@ -73,12 +78,12 @@ func (s *scene) containerTrouble(p *corev1.Pod, c *corev1.ContainerStatus, now t
 		end := c.LastTerminationState.Terminated
 		if end != nil {
 			t.message = ended(end)
-			if end.Reason == "OOMKilled" {
+			if end.Reason == "OOMKilled" && again {
 				t.reason = end.Reason
 				return t
 			}
 		}
-		if c.RestartCount >= enoughRestarts {
+		if c.RestartCount >= enoughRestarts && again {
 			return t
 		}
 	case "InvalidImageName", "ErrImageNeverPull":

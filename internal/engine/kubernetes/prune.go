@@ -50,8 +50,9 @@ func (c *client) removeOne(ctx context.Context, o *Object) error {
 			return err // data stays
 		}
 	}
-	background := metav1.DeletePropagationBackground
-	err = on.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})
+	_, err = again(ctx, func() (any, error) {
+		return nil, on.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
+	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return c.refused(o, err)
 	}

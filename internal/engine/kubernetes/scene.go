@@ -13,6 +13,10 @@ import (
 // A scene is what is known of an instance while it is waited for.
 type scene struct {
 	actors []actor
+	// balanced services wait for a load balancer's address.
+	balanced []string
+	// begun is when the wait did; zero for an observer, who looks once and gives no time.
+	begun time.Time
 	// since when each workload's kind has been watched; before that, its absence means nothing.
 	watched map[string]time.Time
 	// live workloads by reference, Pods by UID.
@@ -23,6 +27,8 @@ type scene struct {
 	// seen remembers since when a suspicion has lasted, moved since when an actor's counts have not changed.
 	seen  map[string]time.Time
 	moved map[string]mark
+	// restarts of containers when they were first seen: what they did before this wait is not its business.
+	restarts map[string]int32
 }
 
 // mark is a state and when it was first seen.
@@ -39,13 +45,19 @@ type actor struct {
 	revision string
 }
 
-func newScene(t *topology.Topology, objects []*Object) *scene {
+func newScene(t *topology.Topology, objects []*Object, begun time.Time) *scene {
 	s := &scene{
+		begun: begun, restarts: map[string]int32{},
 		watched: map[string]time.Time{}, live: map[string]*Object{}, pods: map[types.UID]*corev1.Pod{},
 		failedCreates: map[types.UID]*corev1.Event{}, seen: map[string]time.Time{}, moved: map[string]mark{},
 	}
 	for i := range t.Groups {
 		g := &t.Groups[i]
+		for _, service := range g.Services {
+			if service.Exposure == topology.ExposeLoadBalancer {
+				s.balanced = append(s.balanced, "v1/Service/"+service.Name)
+			}
+		}
 		for _, o := range objects {
 			if o.GetLabels()[labelGroup] == g.Name && o.GetLabels()[labelRevision] != "" {
 				s.actors = append(s.actors, actor{group: g, ref: reference(o), name: o.GetName(), revision: o.GetLabels()[labelRevision]})
@@ -108,8 +120,24 @@ func (s *scene) newest(a *actor) []*corev1.Pod {
 	return out
 }
 
+// recent tells whether something that the cluster noted happened during this wait. Clocks may differ a little, and the
+// cluster may be quicker than we.
+func (s *scene) recent(at time.Time) bool { return at.After(s.begun.Add(-10 * time.Second)) }
+
+// crashed tells whether a container has ended again since it was first seen, or had not ended often then.
+func (s *scene) crashed(pod types.UID, c *corev1.ContainerStatus) bool {
+	key := string(pod) + c.Name
+	if _, known := s.restarts[key]; !known {
+		s.restarts[key] = c.RestartCount
+	}
+	return s.restarts[key] <= 1 || c.RestartCount > s.restarts[key]
+}
+
 // lasted tells for how long a suspicion has been seen, now included.
 func (s *scene) lasted(key string, now time.Time) time.Duration {
+	if s.begun.IsZero() {
+		return now.Sub(s.begun)
+	}
 	if _, known := s.seen[key]; !known {
 		s.seen[key] = now
 	}

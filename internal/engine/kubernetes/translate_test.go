@@ -228,7 +228,7 @@ func TestOnlyWhatRunsInAReplicaChangesItsRevision(t *testing.T) {
 	revision := func(in *topology.Topology) string {
 		objects, err := Translate(in, Options{})
 		require.NoError(t, err)
-		return newScene(in, objects).actors[0].revision
+		return newScene(in, objects, dawn).actors[0].revision
 	}
 	before := revision(logSaver())
 	for _, c := range []struct {

@@ -24,7 +24,7 @@ func (e *Engine) Wait(ctx context.Context, t *topology.Topology, progress func(s
 	if err != nil {
 		return err
 	}
-	w := &waiting{client: c, t: placed(t, c.namespace), scene: newScene(t, objects), begun: time.Now(), progress: progress}
+	w := &waiting{client: c, t: placed(t, c.namespace), scene: newScene(t, objects, time.Now()), progress: progress}
 	if err := w.watch(ctx); err != nil {
 		return err
 	}
@@ -36,7 +36,6 @@ type waiting struct {
 	*client
 	t        *topology.Topology
 	scene    *scene
-	begun    time.Time
 	progress func(string)
 	told     string
 }
@@ -85,7 +84,7 @@ func (w *waiting) follows() []followed {
 		refs = append(refs, a.ref)
 		silent = silent || a.group.Identity != topology.Interchangeable
 	}
-	for _, k := range kindsOf(refs) {
+	for _, k := range kindsOf(append(refs, w.scene.balanced...)) {
 		out = append(out, followed{kind: k, options: mine})
 	}
 	if silent {
@@ -109,6 +108,9 @@ func (w *waiting) look(ctx context.Context) (done bool, err error) {
 			}
 		}
 	}
+	if waits := w.scene.unbalanced(); done && len(waits) > 0 {
+		done, told = false, append(told, waits...)
+	}
 	if line := strings.Join(told, ", "); line != w.told && w.progress != nil {
 		w.told = line
 		w.progress(line)
@@ -124,6 +126,12 @@ func (w *waiting) confirm(ctx context.Context, t *trouble) error {
 		// A machine is on its way: cluster-autoscaler and Karpenter say so.
 		if slices.ContainsFunc(all, func(ev *corev1.Event) bool { return ev.Reason == "TriggeredScaleUp" || ev.Reason == "Nominated" }) {
 			w.scene.seen[string(t.pod.UID)+t.reason] = time.Now()
+			return nil
+		}
+	case "ImagePullBackOff":
+		// An old failure may be mended by now; the next attempt tells.
+		if !slices.ContainsFunc(all, func(ev *corev1.Event) bool { return ev.Reason == "Failed" && w.scene.recent(when(ev)) }) && len(all) > 0 {
+			w.scene.seen[string(t.pod.UID)+t.container+t.reason] = time.Now()
 			return nil
 		}
 	case suspectMount:
@@ -154,7 +162,7 @@ func (w *waiting) report(ctx context.Context, t *trouble, all []*corev1.Event) e
 	}
 	return &engine.NotReadyError{
 		Key: w.t.Key(), Group: t.group, Container: t.container, Reason: t.reason, Message: t.message,
-		Events: lines(all), Log: w.logOf(ctx, t.pod, t.container, t.restarted), Waited: time.Since(w.begun),
+		Events: lines(all), Log: w.logOf(ctx, t.pod, t.container, t.restarted), Waited: time.Since(w.scene.begun),
 	}
 }
 
@@ -163,7 +171,7 @@ func (w *waiting) late(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	now := time.Now()
 	for i := range w.scene.actors {
@@ -174,7 +182,13 @@ func (w *waiting) late(ctx context.Context) error {
 		}
 		t := w.scene.lagging(a)
 		t.group, t.reason, t.message = a.group.Name, "Timeout", st.line+w.scene.unready(a)
-		return w.report(ctx, t, w.eventsOf(ctx, w.t.Namespace, t.about))
+		return w.report(after, t, w.eventsOf(after, w.t.Namespace, t.about))
+	}
+	if waits := w.scene.unbalanced(); len(waits) > 0 {
+		return &engine.NotReadyError{
+			Key: w.t.Key(), Group: w.scene.actors[0].group.Name, Reason: "Timeout", Waited: time.Since(w.scene.begun),
+			Message: strings.Join(waits, ", ") + "; does the cluster have a controller that makes load balancers?",
+		}
 	}
 	return ctx.Err()
 }
