@@ -32,9 +32,7 @@ func Azurite(t testing.TB) *AzureServer {
 	if err != nil {
 		t.Skip("Azurite needs node and npm")
 	}
-	installed, err := once("azurite", []string{"package.json", "package-lock.json"}, "", func(folder, target string) *exec.Cmd {
-		return exec.Command("sh", "-c", `mkdir -p "$2" && cp "$1"/package*.json "$2" && npm ci --prefix "$2" --no-audit --no-fund --ignore-scripts`, "sh", folder, target)
-	})
+	installed, err := Make("azurite")
 	if err != nil {
 		t.Fatal(err)
 	}

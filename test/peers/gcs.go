@@ -22,7 +22,7 @@ type GCS struct {
 // FakeGCS starts an emulator of Google Cloud Storage.
 func FakeGCS(t testing.TB) *GCS {
 	t.Helper()
-	binary, err := Build("fakegcs", "github.com/fsouza/fake-gcs-server")
+	binary, err := Make("fakegcs")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func Loki(t testing.TB) *LokiServer {
 	if testing.Short() {
 		t.Skip("compiling Loki takes minutes")
 	}
-	binary, err := Build("loki", "github.com/grafana/loki/v3/cmd/loki")
+	binary, err := Make("loki")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,18 +1,14 @@
 // Package peers runs the servers that the data plane talks to, for tests: real ones, each compiled from its own Go module in a folder beside this file (so that its dependencies never become ours) or installed as a Debian package.
 //
-// A peer is compiled once per machine, into the project's cache, and is started on a free port of the loopback with its data in the test's temporary directory. Each can be paused, killed and started again on the same port.
+// A peer is compiled once per machine, into the project's cache (go run ./test/peers/build does it beforehand), and is started on a free port of the loopback with its data in the test's temporary directory. Each can be paused, killed and started again on the same port.
 package peers
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,69 +18,6 @@ import (
 
 // startTimeout is how long a peer may take to answer, on a machine that is busy.
 const startTimeout = 60 * time.Second
-
-// CacheDir is where what is compiled is kept: ${XDG_CACHE_HOME:-~/.cache}/terraform-provider-pattern/peers.
-func CacheDir() (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(base, "terraform-provider-pattern", "peers"), nil
-}
-
-// Build compiles the main package of a peer's module, unless that has been done, and gives the binary's path. Peers are the names of the folders beside this file.
-func Build(peer, mainPackage string) (string, error) {
-	salt := mainPackage + runtime.Version() + runtime.GOARCH
-	return once(peer, []string{"go.mod", "go.sum"}, salt, func(module, binary string) *exec.Cmd {
-		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, mainPackage)
-		build.Dir = module
-		build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
-		return build
-	})
-}
-
-// once makes what a peer's folder describes, under a name that goes by the content of the files that matter, unless it is there already.
-func once(peer string, files []string, salt string, command func(folder, target string) *exec.Cmd) (string, error) {
-	_, here, _, _ := runtime.Caller(0)
-	folder := filepath.Join(filepath.Dir(here), peer)
-	key := sha256.New()
-	for _, file := range files {
-		content, err := os.ReadFile(filepath.Join(folder, file))
-		if err != nil {
-			return "", err
-		}
-		key.Write(content)
-	}
-	fmt.Fprint(key, salt)
-	cache, err := CacheDir()
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
-	}
-	target := filepath.Join(cache, peer+"-"+hex.EncodeToString(key.Sum(nil)[:8]))
-
-	// Packages are tested in processes of their own, and only one of them should do it.
-	lock, err := os.OpenFile(target+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(target); err == nil {
-		return target, nil
-	}
-	if err := os.RemoveAll(target + ".new"); err != nil { // what was broken off
-		return "", err
-	}
-	if out, err := command(folder, target+".new").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("make %s: %w\n%s", peer, err, out)
-	}
-	return target, os.Rename(target+".new", target)
-}
 
 // A Process is a peer that runs, or has been killed and can be started again.
 type Process struct {

@@ -17,12 +17,13 @@ func TestAPeerThatIsKilledCanBeStartedAgain(t *testing.T) {
 	assert.True(t, answers(s.Endpoint))
 }
 
-func TestAPeerIsCompiledOnce(t *testing.T) {
-	first, err := Build("versitygw", "github.com/versity/versitygw/cmd/versitygw")
+func TestAPeerIsMadeOnce(t *testing.T) {
+	first, err := Make("versitygw")
 	require.NoError(t, err)
-	second, err := Build("versitygw", "github.com/versity/versitygw/cmd/versitygw")
+	second, err := Make("versitygw")
 	require.NoError(t, err)
 	assert.Equal(t, first, second)
-	_, err = Build("absent", "example.org/absent")
-	require.Error(t, err)
+	_, err = Make("absent")
+	require.ErrorContains(t, err, "only azurite, fakegcs, versitygw, loki")
+	assert.Len(t, recipes, len(Names()))
 }

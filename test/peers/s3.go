@@ -27,7 +27,7 @@ type S3 struct {
 // Versitygw starts an S3-compatible server.
 func Versitygw(t testing.TB) *S3 {
 	t.Helper()
-	binary, err := Build("versitygw", "github.com/versity/versitygw/cmd/versitygw")
+	binary, err := Make("versitygw")
 	if err != nil {
 		t.Fatal(err)
 	}

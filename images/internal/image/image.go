@@ -17,6 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -118,6 +119,7 @@ func run[C any](def Definition[C], file *configfile.File[C], stderr io.Writer) i
 	level, _ := common.Log.SlogLevel() // validated
 	id := identity.New(def.Name, common.Identity)
 	log := logging.New(stderr, id, level, common.Log.KeepBytes)
+	slog.SetDefault(log.Logger) // what a library says belongs to the same log
 	file.Log(log.Logger)
 	process := lifecycle.New(log.Logger, common.Lifecycle.Grace.Std(), common.Lifecycle.DrainDelay.Std(), os.Exit)
 	defer process.Signals()()
