@@ -248,10 +248,14 @@ func TestEngineChangesTheVolumesOfReplicasWithAnIdentity(t *testing.T) {
 	assert.Empty(t, s.observe(db).Drift)
 	assert.Equal(t, "kept", s.kubectl("exec", "web-1", "--", "/demo", "cat", "/data/x"))
 
-	// As if the provider had died before it made the set again.
-	s.kubectl("delete", "statefulset", "web", "--cascade=orphan")
+	g.Volumes[1].Persistent.DeleteWithInstance = false
+	g.Volumes[0].Persistent.DeleteWithInstance = true
+	before := s.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.uid}")
+	require.NoError(t, s.engine.Apply(s.ctx, db, engine.ApplyOptions{}))
+	require.NoError(t, s.wait(db, time.Minute))
+	assert.Equal(t, before, s.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"), "what becomes of the data later is no reason to restart")
 	require.NoError(t, s.engine.Delete(s.within(time.Minute), db.Key()))
-	assert.Empty(t, s.kubectl("get", "pods", "-l", labelInstance+"=web", "-o", "name"))
+	assert.Equal(t, []string{"persistentvolumeclaim/more-web-0", "persistentvolumeclaim/more-web-1"}, strings.Fields(s.kubectl("get", "persistentvolumeclaims", "-o", "name")))
 }
 
 func TestEngineSaysThatANamespaceIsMissing(t *testing.T) {

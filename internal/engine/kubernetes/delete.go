@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -33,13 +35,8 @@ func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 		return &engine.ExistsError{Key: key, Owner: owner(live)}
 	}
 	// Claims first: while Pods hold them they stay, and after the record nothing would remember them.
-	if strings.Contains("\n"+listing(inventory(live)), "\napps/v1/StatefulSet/") {
-		if err := c.deleteClaims(ctx, key); err != nil {
-			return err
-		}
-		if err := c.deleteStrays(ctx, key.Namespace, instanceSelector(key)); err != nil {
-			return err
-		}
+	if err := c.deleteClaims(ctx, key, live); err != nil {
+		return err
 	}
 	on, err := c.on(live)
 	if err != nil {
@@ -74,14 +71,39 @@ func recordObject(key topology.Key) *Object {
 	return o
 }
 
-// deleteClaims whose data is to go with the instance. Those of a stable group are owned by nobody.
-func (c *client) deleteClaims(ctx context.Context, key topology.Key) error {
+// deleteClaims of stable groups whose data is to go with the instance. They are owned by nobody.
+func (c *client) deleteClaims(ctx context.Context, key topology.Key, record *Object) error {
+	named := strings.Fields(record.GetAnnotations()[annotationClaims])
+	if len(named) == 0 {
+		return nil
+	}
 	on := c.dynamic.Resource(claims).Namespace(key.Namespace)
-	err := on.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: instanceSelector(key) + "," + labelData + "=delete"})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return c.explain(fmt.Errorf("delete the persistent volume claims of %s/%s: %w", key.Namespace, key.Name, err))
+	list, err := again(ctx, func() (*unstructured.UnstructuredList, error) {
+		return on.List(ctx, metav1.ListOptions{LabelSelector: instanceSelector(key)})
+	})
+	if err != nil {
+		return c.explain(fmt.Errorf("list the persistent volume claims of %s/%s: %w", key.Namespace, key.Name, err))
+	}
+	for i := range list.Items {
+		o := &list.Items[i]
+		if !doomed(o.GetName(), named) {
+			continue
+		}
+		_, err := again(ctx, func() (any, error) { return nil, on.Delete(ctx, o.GetName(), metav1.DeleteOptions{}) })
+		if err != nil && !apierrors.IsNotFound(err) {
+			return c.refused(o, err)
+		}
 	}
 	return nil
+}
+
+// doomed tells whether a claim is that of one of the templates, for some replica.
+func doomed(claim string, templates []string) bool {
+	return slices.ContainsFunc(templates, func(t string) bool {
+		index, found := strings.CutPrefix(claim, t+"-")
+		_, err := strconv.Atoi(index)
+		return found && err == nil
+	})
 }
 
 // gone waits until an object is.
@@ -160,8 +182,8 @@ func (c *client) remains(ctx context.Context, key topology.Key, record *Object) 
 		seen[k.plural] = true
 		for i := range list.Items {
 			o := &list.Items[i]
-			if o.GetKind() == "PersistentVolumeClaim" && o.GetLabels()[labelData] != "delete" {
-				continue
+			if o.GetKind() == "PersistentVolumeClaim" && o.GetDeletionTimestamp() == nil {
+				continue // kept
 			}
 			line := o.GetAPIVersion() + "/" + describe(o)
 			if f := o.GetFinalizers(); len(f) > 0 {

@@ -22,7 +22,7 @@ const (
 	labelRevision = topology.LabelPrefix + "revision"
 	// labelRecord marks the one object that stands for the whole instance and owns the rest.
 	labelRecord = topology.LabelPrefix + "record"
-	// labelData says what becomes of a claim when its instance is deleted: "keep" or "delete".
+	// labelData says what becomes of a claim that replicas share when its instance is deleted: "keep" or "delete".
 	labelData = topology.LabelPrefix + "data"
 
 	annotationRevision = topology.LabelPrefix + "revision"
@@ -30,6 +30,9 @@ const (
 	// annotationNodes keeps the addresses that node ports were first reached by, so that endpoints do not change with
 	// every machine that comes and goes.
 	annotationNodes = topology.LabelPrefix + "nodes"
+	// annotationClaims names the claim templates of stable groups, with their sets, whose data goes with the instance. It is
+	// the record that knows, because templates cannot change.
+	annotationClaims = topology.LabelPrefix + "delete-claims"
 	// annotationKeys names what a Secret must hold, without the values.
 	annotationKeys = topology.LabelPrefix + "keys"
 	// annotationVersion is the version of a Secret's values.

@@ -28,6 +28,9 @@ func record(t *topology.Topology, revision string, inventory []string) *corev1.C
 		m.Annotations = map[string]string{}
 	}
 	m.Annotations[annotationRevision] = revision
+	if passing := passingClaims(t); len(passing) > 0 {
+		m.Annotations[annotationClaims] = strings.Join(passing, " ")
+	}
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: m,

@@ -69,12 +69,24 @@ func ownClaims(t *topology.Topology, g *topology.Group) []corev1.PersistentVolum
 			// A claim template cannot change, so only what does not change goes into it.
 			c.Labels = selector(t, g.Name)
 			c.Annotations, c.Namespace = nil, ""
-		}
-		c.Labels[labelData] = "keep"
-		if v.Persistent.DeleteWithInstance {
+		} else if c.Labels[labelData] = "keep"; v.Persistent.DeleteWithInstance {
 			c.Labels[labelData] = "delete"
 		}
 		out = append(out, c)
+	}
+	return out
+}
+
+// passingClaims are the claim templates whose data goes with the instance, as the claims' names begin.
+func passingClaims(t *topology.Topology) []string {
+	var out []string
+	for i := range t.Groups {
+		g := &t.Groups[i]
+		for _, v := range g.Volumes {
+			if p := v.Persistent; g.Identity == topology.Stable && p != nil && p.Existing == "" && p.DeleteWithInstance {
+				out = append(out, v.Name+"-"+ObjectName(t.Name, g.Name))
+			}
+		}
 	}
 	return out
 }
