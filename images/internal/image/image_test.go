@@ -34,6 +34,7 @@ type sample struct {
 	settings.Settings
 	Token string `json:"token,omitempty" secret:"true"`
 	// What the image does when it is told to terminate or to start.
+	StartFor settings.Duration `json:"start_for,omitempty"`
 	DrainFor settings.Duration `json:"drain_for,omitempty"`
 	Panic    bool              `json:"panic,omitempty"`
 	Refuse   bool              `json:"refuse,omitempty"`
@@ -53,6 +54,8 @@ func TestMain(m *testing.M) {
 			if config.Refuse {
 				return errors.New("sink: bucket logs does not exist")
 			}
+			<-time.After(config.StartFor.Std())
+			rt.Log.Info("started")
 			rt.Ready.Add("sink", func(context.Context) error {
 				if reason := rt.File.Current().Broken; reason != "" {
 					return errors.New(reason)
@@ -284,6 +287,19 @@ func TestTerminationOnEverySignalThatEnginesSend(t *testing.T) {
 	}
 }
 
+func TestAHangupIsNeverTheEnd(t *testing.T) {
+	p := launch(t, local+"start_for: 300ms\ndrain_for: 300ms\n")
+	p.line(`"msg":"starting"`)
+	p.signal(syscall.SIGHUP)
+	p.line("started")
+	p.signal(syscall.SIGTERM)
+	p.line("termination begins")
+	p.signal(syscall.SIGHUP)
+	p.line("drained")
+	p.signal(syscall.SIGHUP)
+	assert.Equal(t, lifecycle.ExitClean, p.exit())
+}
+
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	p := launch(t, local+"drain_for: 1h\nlifecycle: {grace: 2h}\n").up()
 	p.signal(syscall.SIGTERM)
@@ -348,8 +364,10 @@ func TestTheLogCanBeFollowed(t *testing.T) {
 	require.NoError(t, err)
 	defer response.Body.Close()
 	lines := bufio.NewScanner(response.Body)
-	require.True(t, lines.Scan())
-	assert.Contains(t, lines.Text(), "starting")
+	for _, past := range []string{"starting", "started"} {
+		require.True(t, lines.Scan())
+		assert.Contains(t, lines.Text(), past)
+	}
 	require.NoError(t, os.WriteFile(p.config, []byte("wrong: 1\n"), 0o600))
 	require.True(t, lines.Scan())
 	assert.Contains(t, lines.Text(), "configuration not reloaded")
