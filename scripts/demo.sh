@@ -53,20 +53,24 @@ provider() {
   make -s install
 }
 
-started() { # the storage that we have started still runs
-  [ -s "$DEMO/storage.pid" ] && [ "$(readlink "/proc/$(cat "$DEMO/storage.pid")/exe" 2>/dev/null)" = "$BUILD/bin/versitygw" ]
+servers() { # the storage servers of this demo: whoever serves its folder, also when the demo was broken off
+  local p
+  for p in /proc/[0-9]*; do
+    [[ $({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null) != *"versitygw "*" $DEMO/storage " ]] || echo "${p#/proc/}"
+  done
 }
 storage() {
-  make -s build/bin/versitygw
+  local made
+  made=$(go run ./test/peers/build versitygw)
+  ln -sfn "${made##*: }" "$DEMO/versitygw"
   mkdir -p "$BUCKET" "$DEMO/metadata"
   [ -s "$DEMO/credentials" ] || (umask 077 && printf 'demo\n%s\n' "$(head -c 24 /dev/urandom | base64 | tr -d '/+=')" >"$DEMO/credentials")
-  if ! started; then
+  if [ -z "$(servers)" ]; then
     { read -r ROOT_ACCESS_KEY && read -r ROOT_SECRET_KEY; } <"$DEMO/credentials"
     export ROOT_ACCESS_KEY ROOT_SECRET_KEY
-    setsid "$BUILD/bin/versitygw" --quiet --port "$STORAGE" posix --sidecar "$DEMO/metadata" "$DEMO/storage" >"$LOGS/storage-server.log" 2>&1 </dev/null &
-    echo $! >"$DEMO/storage.pid"
+    setsid "$DEMO/versitygw" --quiet --port "$STORAGE" posix --sidecar "$DEMO/metadata" "$DEMO/storage" >"$LOGS/storage-server.log" 2>&1 </dev/null &
   fi
-  until_true 20 answers "http://$STORAGE/" || { cat "$LOGS/storage-server.log"; return 1; }
+  until_true 20 answers "http://$STORAGE/" && [ -n "$(servers)" ] || { cat "$LOGS/storage-server.log"; return 1; }
 }
 
 surroundings() { # what Terraform needs to reach the engine and the storage; also for the user
@@ -156,9 +160,12 @@ next() {
 EOF
 }
 
-destroy() { tf destroy -input=false -no-color -auto-approve; }
+destroy() { init && tf destroy -input=false -no-color -auto-approve; }
+none_serves() { [ -z "$(servers)" ]; }
 stop_storage() {
-  ! started || kill "$(cat "$DEMO/storage.pid")"
+  local p
+  for p in $(servers); do kill "$p"; done
+  until_true 10 none_serves
 }
 remove() {
   [ ! -e "$DEMO/provider-is-ours" ] || rm -rf "$PLUGINS"/registry.{terraform.io,opentofu.org}/container-patterns/pattern/"$VERSION"
@@ -167,7 +174,7 @@ remove() {
 
 down() {
   local e
-  [ -d "$DEMO" ] || { echo "There is no demo."; return; }
+  [ -d "$DEMO" ] || [ -n "$(servers)" ] || { echo "There is no demo."; return; }
   printf '\n%s\n\n' "${BOLD}Removing the demo${PLAIN}"
   mkdir -p "$LOGS"
   for e in kubernetes nomad; do

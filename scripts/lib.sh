@@ -26,9 +26,9 @@ since() { # since NANOSECONDS: "3.2 s", or "4 min 05 s"
   if [ $ms -lt 60000 ]; then printf '%d.%d s' $((ms / 1000)) $((ms / 100 % 10)); else printf '%d min %02d s' $((ms / 60000)) $((ms / 1000 % 60)); fi
 }
 
-need() { # need PROGRAM:PACKAGE...: install the Debian packages of what is missing
+need() { # need PROGRAM:PACKAGE | /FILE/*:PACKAGE...: install the Debian packages of what is missing
   local p miss=()
-  for p; do command -v "${p%%:*}" >/dev/null || miss+=("${p#*:}"); done
+  for p; do command -v "${p%%:*}" >/dev/null || compgen -G "${p%%:*}" >/dev/null || miss+=("${p#*:}"); done
   [ ${#miss[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || die "missing: ${miss[*]} (as Debian's packages are called)"
   local install=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "${miss[@]}")

@@ -50,19 +50,23 @@ check() {
 
 # --- tests
 
+# what tests need that is no part of this project: Debian's packages, and real storage servers, compiled once per machine
+peers() {
+  need rsyslogd:rsyslog '/usr/lib/*/rsyslog/lmnsd_gtls.so:rsyslog-gnutls' node:nodejs npm:npm curl:curl && go run ./test/peers/build
+}
+
 unit() {
+  run "storage servers to test against" peers
   local packages
   packages=$(go list ./... | grep -vE '/test/(acceptance|bench|fault)(/|$)')
   run "unit and golden tests" gotest . $packages
 }
 images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images ./...; }
-fault() { # against real storage, so its log saver is the real binary
-  if [ -d test/fault ]; then run "fault tests of the log saver" gotest . -count=1 -timeout 15m ./test/fault/...; fi
-}
+fault() { run "fault tests of the log saver" gotest . -count=1 -timeout 15m ./test/fault/...; }
 
 # what acceptance tests use: binaries, and images in the engines' registry
 prepare() {
-  make -s build build/bin/images build/bin/tofu build/bin/versitygw
+  make -s build build/bin/images build/bin/tofu
   build/bin/images build -version "$VERSION" -platforms "linux/$(go env GOARCH)" -layout "$BUILD/test/images" -cache "$BUILD/cache"
   make -s test-images
   engines_env
@@ -74,7 +78,7 @@ prepare() {
     test/engines/engines.sh env
     echo "export PATTERN_IMAGES_REPOSITORY=$REGISTRY/pattern PATTERN_IMAGES_TAG=$tag"
     echo "export TEST_WEB_IMAGE=$(sed -n 's/.*"nginx": "\(.*\)".*/\1/p' build/test-images/digests.json)"
-    echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu TEST_VERSITYGW=$BUILD/bin/versitygw TEST_HOST=10.99.0.254"
+    echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu TEST_HOST=10.99.0.254"
     echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
   } >"$BUILD/test/env"
 }
