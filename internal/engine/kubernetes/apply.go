@@ -61,6 +61,9 @@ func (a *application) readRecord(ctx context.Context) error {
 	if live != nil && live.GetDeletionTimestamp() != nil && ours(live, key) {
 		// A deletion that was interrupted goes on in the cluster; what is written now would be deleted with the rest.
 		if err := a.gone(ctx, live); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				return a.remains(ctx, key, live)
+			}
 			return err
 		}
 		live = nil
@@ -147,7 +150,7 @@ func owner(live *Object) string {
 
 func (a *application) writeRecord(ctx context.Context) error {
 	all := slices.Concat(a.inventory, references(a.objects))
-	written, err := a.apply(ctx, keepMarks(a.record, a.was, all), a.options.Force)
+	written, err := a.apply(ctx, keepMarks(a.record, a.was, all), true) // it is nobody else's, whoever has touched it
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ const (
 	maxService = 63
 	// maxStatefulSet leaves room for the digest that is appended in a label.
 	maxStatefulSet = 52
-	// maxDeployment leaves room for two random suffixes in the name of a Pod, which is its host name.
-	maxDeployment = 63 - 17
+	// maxDeployment is a DNS label as well; the names of its Pods are cut where they grow too long.
+	maxDeployment = 63
 	// maxPort is the length of a port's name.
 	maxPort = 15
 	// maxFiles is what a ConfigMap's data may hold, less something for the rest.
@@ -76,7 +76,7 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 		checkLength(f, s.Name, s.Name, maxService)
 	}
 	for i := range g.Containers {
-		checkContainer(f, &g.Containers[i])
+		checkContainer(f, g, &g.Containers[i])
 	}
 	for _, v := range g.Volumes {
 		checkVolume(f, g, &v)
@@ -85,10 +85,15 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 	checkExtras(f, g)
 }
 
-func checkContainer(f *fault.List, c *topology.Container) {
+func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
 	for _, p := range c.Ports {
 		if len(p.Name) > maxPort {
 			f.Add("", "container %q: the port name %q has %d bytes; Kubernetes allows %d", c.Name, p.Name, len(p.Name), maxPort)
+		}
+	}
+	for _, e := range c.Env {
+		if e.Field == topology.FieldIndex && g.Identity == topology.Interchangeable {
+			f.Add("", "container %q: %s is the index of a replica, which interchangeable replicas have not", c.Name, e.Name)
 		}
 	}
 	if c.StopSignal != "" {

@@ -23,7 +23,10 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 		path    string
 		message string
 	}{
-		{"a name that is too long for a Pod's host name", func(t *topology.Topology, _ *topology.Group) { t.Name = strings.Repeat("n", 47) }, "name", "Kubernetes allows 46"},
+		{"a name that is too long for a Deployment", func(t *topology.Topology, _ *topology.Group) { t.Name = strings.Repeat("n", 64) }, "name", "Kubernetes allows 63"},
+		{"the index of a replica that has none", func(_ *topology.Topology, g *topology.Group) {
+			g.Containers[0].Env = []topology.Env{{Name: "INDEX", Field: topology.FieldIndex}}
+		}, "", "interchangeable replicas have not"},
 		{"a name that is too long for a Job's Pods", func(t *topology.Topology, g *topology.Group) {
 			t.Name, g.Identity = strings.Repeat("n", 53), topology.ToCompletion
 		}, "name", "Kubernetes allows 63"},

@@ -12,8 +12,8 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// clear the environment of everything that the configuration reads.
-func clear(t *testing.T) {
+// bare is an environment without anything that the configuration reads.
+func bare(t *testing.T) {
 	for _, name := range []string{
 		"KUBE_CONFIG_PATH", "KUBE_CONFIG_PATHS", "KUBE_CTX", "KUBE_CTX_CLUSTER", "KUBE_CTX_AUTH_INFO", "KUBE_HOST", "KUBE_TOKEN", "KUBE_USER", "KUBE_PASSWORD",
 		"KUBE_CLUSTER_CA_CERT_DATA", "KUBE_CLIENT_CERT_DATA", "KUBE_CLIENT_KEY_DATA", "KUBE_TLS_SERVER_NAME", "KUBE_PROXY_URL", "KUBE_NAMESPACE", "KUBE_INSECURE",
@@ -65,7 +65,7 @@ func TestConfigurationComesFromAttributesThenTheEnvironment(t *testing.T) {
 		{"a host before a kubeconfig of the environment", func(string) Config { return Config{Host: "https://red.test", Token: "red"} }, map[string]string{"KUBE_CONFIG_PATH": "/nowhere"}, "https://red.test", "red", "default"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			clear(t)
+			bare(t)
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}
@@ -80,7 +80,7 @@ func TestConfigurationComesFromAttributesThenTheEnvironment(t *testing.T) {
 		})
 	}
 	t.Run("paths of the environment", func(t *testing.T) {
-		clear(t)
+		bare(t)
 		t.Setenv("KUBE_CONFIG_PATHS", write(t, "a", kubeconfig)+string(filepath.ListSeparator)+write(t, "b", kubeconfig))
 		client, err := New(Config{}).connect()
 		require.NoError(t, err)
@@ -114,7 +114,7 @@ func TestConfigurationFaultsNameTheirAttribute(t *testing.T) {
 		{"in a cluster, outside of any", func(string) Config { return Config{InCluster: true} }, "in_cluster", []string{"only inside a Pod"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			clear(t)
+			bare(t)
 			e := New(c.config(write(t, "config", kubeconfig)))
 			_, err := e.Lookup(t.Context(), topology.Key{Pattern: "sidecar", Name: "web"})
 			var config *engine.ConfigError
@@ -129,7 +129,7 @@ func TestConfigurationFaultsNameTheirAttribute(t *testing.T) {
 }
 
 func TestAnEngineIsMadeWithoutLookingAtItsConfiguration(t *testing.T) {
-	clear(t)
+	bare(t)
 	e := New(Config{ConfigPath: "/nowhere/config"})
 	assert.Equal(t, "kubernetes", e.Name())
 	assert.Empty(t, e.Check(minimal()))

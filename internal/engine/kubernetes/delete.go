@@ -113,26 +113,27 @@ func (c *client) gone(ctx context.Context, o *Object) error {
 		return err
 	}
 	for {
+		if ctx.Err() != nil {
+			return fmt.Errorf("wait until %s is gone: %w", describe(o), ctx.Err())
+		}
 		live, err := again(ctx, func() (*Object, error) { return on.Get(ctx, o.GetName(), metav1.GetOptions{}) })
 		if apierrors.IsNotFound(err) || err == nil && live.GetUID() != o.GetUID() {
 			return nil
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return c.refused(o, err)
+		}
+		if err != nil {
+			continue
 		}
 		w, err := on.Watch(ctx, metav1.ListOptions{
 			FieldSelector:   fields.OneTermEqualSelector("metadata.name", o.GetName()).String(),
 			ResourceVersion: live.GetResourceVersion(),
 		})
-		if err != nil {
-			return c.explain(err)
-		}
-		if deleted(ctx, w) {
+		if err == nil && deleted(ctx, w) {
 			return nil
 		}
-		if err := pause(ctx, time.Second/2); err != nil {
-			return err
-		}
+		_ = pause(ctx, time.Second/2) // the loop ends with ctx
 	}
 }
 

@@ -45,6 +45,18 @@ func TestEngineCreatesAgainWhatIsStillBeingDeleted(t *testing.T) {
 	assert.Equal(t, "ready", s.observe(web).Phase)
 }
 
+func TestEngineSaysWhatAnEarlierDeletionStillWaitsFor(t *testing.T) {
+	s := newStage(t)
+	web := s.demo(0)
+	s.up(web)
+	s.kubectl("patch", "service", "web", "--type=merge", "-p", `{"metadata":{"finalizers":["example.com/keep"]}}`)
+	var remains *engine.RemainsError
+	require.ErrorAs(t, s.engine.Delete(s.within(3*time.Second), web.Key()), &remains)
+	require.ErrorAs(t, s.engine.Apply(s.within(3*time.Second), web, engine.ApplyOptions{Create: true}), &remains)
+	assert.Contains(t, remains.Error(), "Service "+s.namespace+"/web (finalizers: example.com/keep)")
+	s.kubectl("patch", "service", "web", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+}
+
 func TestEngineDeletesOnceHoweverManyAsk(t *testing.T) {
 	s := newStage(t)
 	web := s.demo(1)

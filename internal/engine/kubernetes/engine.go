@@ -1,5 +1,7 @@
 // Package kubernetes runs topologies on Kubernetes. Translation to objects is pure; applying goes by server-side apply
 // under one field manager; one object, the record, stands for each instance and owns the rest.
+//
+// It needs Kubernetes 1.30: native sidecars, and hooks that sleep.
 package kubernetes
 
 import (

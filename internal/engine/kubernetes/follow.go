@@ -42,8 +42,8 @@ func (c *client) follow(ctx context.Context, r schema.GroupVersionResource, name
 		}
 		if err != nil {
 			var config *engine.ConfigError
-			if err = c.explain(err); errors.As(err, &config) && !send(change{err: err}) {
-				return
+			if err = c.explain(err); errors.As(err, &config) && (r == pods || r == events || !send(change{err: err})) {
+				return // Pods and events only tell sooner and more; whoever may not see them does without
 			}
 			_ = pause(ctx, time.Second) // the server may be restarting; the loop ends with ctx
 			continue

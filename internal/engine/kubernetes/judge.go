@@ -102,9 +102,9 @@ func (s *scene) judgeStatefulSet(a *actor, d *appsv1.StatefulSet, now time.Time)
 	}
 	ready := s.readyOf(a)
 	st := state{line: fmt.Sprintf("%s: %d/%d ready", a.group.Name, ready, want)}
-	st.done = d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == want && d.Status.UpdatedReplicas == want &&
-		d.Status.AvailableReplicas == want && ready == int(want)
+	st.done = d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == want && d.Status.UpdatedReplicas == want && d.Status.AvailableReplicas == want
 	if st.done {
+		st.line = fmt.Sprintf("%s: %d/%d ready", a.group.Name, want, want)
 		return st
 	}
 	if t := s.failedCreate(d.UID, now); t != nil {

@@ -140,6 +140,7 @@ func TestEngineRunsGroupsToTheirEnd(t *testing.T) {
 
 func TestEngineStartsCompanionsFirstAndPassesEverythingElseOn(t *testing.T) {
 	s := newStage(t)
+	s.kubectl("label", "namespace", s.namespace, "pod-security.kubernetes.io/enforce=restricted") // the strictest there is
 	web := s.demo(2)
 	g := &web.Groups[0]
 	helper := s.container("helper", topology.Companion, "serve", "127.0.0.1:9090")

@@ -6,12 +6,14 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 // prune removes what the instance had and no longer wants, except what the Pods of the former revision still need: that
 // goes when the new revision is ready.
 func (a *application) prune(ctx context.Context) error {
-	return a.remove(ctx, a.record, stale(a.inventory, a.objects), false)
+	return a.remove(ctx, a.t.Key(), stale(a.inventory, a.objects), false)
 }
 
 // stale references are in the inventory, and not among the objects.
@@ -20,8 +22,8 @@ func stale(inventory []string, objects []*Object) []string {
 	return slices.DeleteFunc(slices.Clone(inventory), func(ref string) bool { return slices.Contains(wanted, ref) })
 }
 
-// remove the referred objects of the record's instance; late says which kinds.
-func (c *client) remove(ctx context.Context, record *Object, refs []string, late bool) error {
+// remove the referred objects of an instance; late says which kinds.
+func (c *client) remove(ctx context.Context, key topology.Key, refs []string, late bool) error {
 	for _, ref := range refs {
 		k, name, err := dereference(ref)
 		if err != nil || k.late != late {
@@ -30,28 +32,31 @@ func (c *client) remove(ctx context.Context, record *Object, refs []string, late
 		o := &Object{}
 		o.SetAPIVersion(k.apiVersion)
 		o.SetKind(k.name)
-		o.SetNamespace(record.GetNamespace())
+		o.SetNamespace(key.Namespace)
 		o.SetName(name)
-		if err := c.removeOne(ctx, o); err != nil {
+		if err := c.removeOne(ctx, o, key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *client) removeOne(ctx context.Context, o *Object) error {
+func (c *client) removeOne(ctx context.Context, o *Object, key topology.Key) error {
 	on, err := c.on(o)
 	if err != nil {
 		return err
 	}
-	if o.GetKind() == "PersistentVolumeClaim" {
-		live, err := c.get(ctx, o)
-		if err != nil || live == nil || live.GetLabels()[labelData] != "delete" {
-			return err // data stays
-		}
+	live, err := c.get(ctx, o)
+	if err != nil || live == nil || !ours(live, key) {
+		return err // gone, or somebody else's by now
+	}
+	if o.GetKind() == "PersistentVolumeClaim" && live.GetLabels()[labelData] != "delete" {
+		return nil // data stays
 	}
 	_, err = again(ctx, func() (any, error) {
-		return nil, on.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
+		return nil, on.Delete(ctx, o.GetName(), metav1.DeleteOptions{
+			PropagationPolicy: new(metav1.DeletePropagationBackground), Preconditions: metav1.NewUIDPreconditions(string(live.GetUID())),
+		})
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return c.refused(o, err)

@@ -4,7 +4,10 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,4 +170,51 @@ func TestEngineWaitsNoLongerThanItMay(t *testing.T) {
 	assert.Equal(t, "web", not.Container)
 	assert.Contains(t, strings.Join(not.Log, "\n"), "serving on :8080")
 	assert.Less(t, time.Since(begun), 10*time.Second)
+}
+
+func TestEngineGoesOnWhenItsWatchesBreak(t *testing.T) {
+	s := newStage(t)
+	web := s.demo(1)
+	web.Groups[0].Containers[0].Probes.Readiness.DelaySeconds = 6
+	broken := s.newEngine(&counter{})
+	watches := atomic.Int64{}
+	broken.config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && r.URL.Query().Get("watch") != "" {
+				watches.Add(1)
+				body := resp.Body
+				time.AfterFunc(time.Second, func() { body.Close() })
+			}
+			return resp, err
+		})
+	}
+	require.NoError(t, broken.Apply(s.ctx, web, engine.ApplyOptions{Create: true}))
+	require.NoError(t, broken.Wait(s.within(time.Minute), web, nil))
+	assert.Greater(t, watches.Load(), int64(6))
+	require.NoError(t, broken.Delete(s.within(time.Minute), web.Key()))
+}
+
+func TestEngineMakesDoWithoutPodsAndEvents(t *testing.T) {
+	s := newStage(t)
+	s.kubectl("create", "serviceaccount", "deployer")
+	s.kubectl("create", "role", "deployer", "--verb=*", "--resource=configmaps,services,deployments.apps")
+	s.kubectl("create", "rolebinding", "deployer", "--role=deployer", "--serviceaccount="+s.namespace+":deployer")
+	e := New(Config{ConfigPath: os.Getenv("KUBECONFIG"), Namespace: s.namespace, WrapTransport: func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			r = r.Clone(r.Context())
+			r.Header.Set("Impersonate-User", "system:serviceaccount:"+s.namespace+":deployer")
+			return next.RoundTrip(r)
+		})
+	}})
+	web := s.demo(1)
+	require.NoError(t, e.Apply(s.ctx, web, engine.ApplyOptions{Create: true}))
+	require.NoError(t, e.Wait(s.within(time.Minute), web, nil))
+
+	web.Groups[0].Grants = []topology.Grant{{Verb: topology.GrantObserve}}
+	var config *engine.ConfigError
+	require.ErrorAs(t, e.Apply(s.ctx, web, engine.ApplyOptions{}), &config)
+	assert.Contains(t, config.Detail, `cannot get resource "serviceaccounts"`)
+	web.Groups[0].Grants = nil
+	require.NoError(t, e.Delete(s.within(time.Minute), web.Key()))
 }

@@ -51,7 +51,8 @@ func deployment(t *topology.Topology, g *topology.Group, m metav1.ObjectMeta, te
 		},
 	}
 	if g.Update.ProgressSeconds > 0 {
-		d.Spec.ProgressDeadlineSeconds = new(int32(g.Update.ProgressSeconds))
+		// The API wants it above the time that a replica must be ready.
+		d.Spec.ProgressDeadlineSeconds = new(int32(max(g.Update.ProgressSeconds, g.Update.MinReadySeconds+1)))
 	}
 	if heldByOne(g) {
 		// A new replica on another machine would wait for ever for the volume that the old one holds.
