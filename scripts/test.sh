@@ -34,7 +34,7 @@ gofmt_check() {
   [ -z "$files" ] || { echo "not formatted (make fmt):"; echo "$files"; return 1; }
 }
 terraform_format() { terraform fmt -check -diff -recursive examples && { [ ! -d modules ] || terraform fmt -check -diff -recursive modules; }; }
-vet() { go vet -tags engine ./... && go vet -C tools/images ./...; } # with the tests that want an engine
+vet() { go vet -tags engine,acceptance ./... && go vet -C tools/images ./...; } # with the tests that want an engine
 generated() {
   local before
   before=$(mktemp -d)
@@ -92,7 +92,7 @@ only() {
   esac
 }
 engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..."; }
-accept() { only "$1" && gotest . -count=1 -timeout 25m -v ./test/acceptance/...; } # the same tests on each
+accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance -v ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
   mkdir -p "$BUILD/test"
