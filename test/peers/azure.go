@@ -29,6 +29,9 @@ type AzureServer struct {
 func Azurite(t testing.TB) *AzureServer {
 	t.Helper()
 	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = exec.LookPath("npm")
+	}
 	if err != nil {
 		t.Skip("Azurite needs node and npm")
 	}

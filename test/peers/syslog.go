@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -113,12 +114,17 @@ func debian(t testing.TB, program string, packages ...string) string {
 	if path := find(); path != "" {
 		return path
 	}
-	install := exec.Command("apt-get", append([]string{"install", "-y", "--no-install-recommends"}, packages...)...)
+	if os.Geteuid() != 0 {
+		t.Skipf("%s is not installed: as root, apt-get install %s", program, strings.Join(packages, " "))
+	}
+	// A fresh machine has no lists yet, and one with old lists may ask for what is no more.
+	install := exec.Command("sh", "-c", `apt-get install -y --no-install-recommends "$@" || { apt-get update && apt-get install -y --no-install-recommends "$@"; }`, "sh")
+	install.Args = append(install.Args, packages...)
 	install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	out, err := install.CombinedOutput()
 	if path := find(); err == nil && path != "" {
 		return path
 	}
-	t.Fatalf("%s is not installed: as root, apt-get install %v (%v)\n%s", program, packages, err, out)
+	t.Fatalf("install %s: %v\n%s", strings.Join(packages, " "), err, out)
 	return ""
 }
