@@ -321,6 +321,8 @@ func (w *waiter) ready(a *api.AllocationListStub) bool {
 	}
 	if s := a.DeploymentStatus; s != nil && s.Healthy != nil && !*s.Healthy {
 		return false
+	} else if (s == nil || s.Healthy == nil) && w.undecided() {
+		return false
 	}
 	for _, s := range a.TaskStates {
 		if s.State == "pending" || s.State == "dead" && s.Failed {
@@ -328,6 +330,11 @@ func (w *waiter) ready(a *api.AllocationListStub) bool {
 		}
 	}
 	return true
+}
+
+// undecided tells whether a deployment still waits for the health of its replicas. Those that came after it have none.
+func (w *waiter) undecided() bool {
+	return w.job != nil && w.followed() && w.deployment.Status == api.DeploymentStatusRunning
 }
 
 // timeout says what was missing at the end of the time.
