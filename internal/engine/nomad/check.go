@@ -61,8 +61,12 @@ func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
 	}
 	slots := slotsOf(g)
 	for _, v := range g.Volumes {
-		if v.Ephemeral != nil && !inMemory(g, v) && len(usersOf(g, v.Name)) > 0 && slots[v.Name] == "" {
-			l.Add(fault.Key("volumes", v.Name), "an allocation has folders that every user may write for %d ephemeral volumes shared by containers, and for one more of each container's own: give this one a size in memory if one container uses it, or make it persistent", len(sharedSlots))
+		if users := len(usersOf(g, v.Name)); v.Ephemeral != nil && users > 0 && slots[v.Name] == "" {
+			if users > 1 {
+				l.Add(fault.Key("volumes", v.Name), "an allocation of Nomad has %d folders that the containers of a group share and that every user may write, and they are given to other volumes: share fewer volumes, or make this one persistent", len(sharedSlots))
+			} else {
+				l.Add(fault.Key("volumes", v.Name), "an allocation of Nomad has one folder for each container that every user may write, and it is given to another volume: give this one a size of at most %d MiB, which is then kept in memory, or make it persistent", mostInRAM>>20)
+			}
 		}
 		if v.Secret != nil && !v.Secret.Own {
 			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the variable %q are not known here, so its files have no names: read its values as env, or let the instance own the secret", v.Secret.Name)

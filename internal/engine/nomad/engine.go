@@ -8,12 +8,19 @@
 //   - Main starts when the companions run, not when their startup probes succeed: Nomad's lifecycle knows "running". The
 //     probes do gate the deployment.
 //   - Probes decide on the health of a deployment and on restarts; native services list a replica while its container
-//     runs, whatever its readiness probe says.
+//     runs, whatever its readiness probe says. A probed port is published on the node, as Nomad's client asks from there.
 //   - Several init containers, container hooks and exec probes are refused, because Nomad has no order among prestart
 //     tasks, no hooks, and runs commands as probes only with Consul.
+//   - A driver's error that Nomad calls unrecoverable ends the replica, be it a companion's; Nomad then makes another.
 //   - An image's own user is not inspected: set security.user where the image would run as root.
-//   - A CPU limit above the request is not enforced; a shared volume in memory is on the disk of the allocation.
-//   - Priority is the job's: the highest of its groups.
+//   - A CPU limit above the request is not enforced; a memory limit above the request needs the scheduler's memory
+//     oversubscription, without which the request is the limit.
+//   - An ephemeral volume's size is reserved and not enforced, except in memory. One in memory is lost when its container
+//     restarts; one in memory that containers share is on disk. Each container sees the folders of its group at /alloc.
+//   - Priority is the job's: the highest of its groups. Labels and annotations are the job's meta, and restart containers
+//     when they change.
+//   - Nomad's capabilities end at the namespace: a grant to scale or observe reaches the other jobs there.
+//   - A client of Nomad kills after 30 seconds at the latest, unless its max_kill_timeout says otherwise.
 package nomad
 
 import (

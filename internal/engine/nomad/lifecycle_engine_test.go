@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 func TestAnInstanceIsMadeObservedAndDeleted(t *testing.T) {
@@ -29,6 +30,11 @@ func TestAnInstanceIsMadeObservedAndDeleted(t *testing.T) {
 	assert.Equal(t, top.Revision(), o.Revision)
 	assert.Equal(t, engine.GroupStatus{Desired: 1, Ready: 1, Updated: 1}, o.Groups["main"])
 	assert.Equal(t, "hello from main\n", r.ask(top, "/"))
+
+	later := *top
+	later.Groups = append([]topology.Group(nil), top.Groups...)
+	later.Groups[0].Update.ProgressSeconds = 999
+	assert.Empty(t, r.observe(&later).Drift, "another time-out is no drift")
 
 	record, err := r.engine.Lookup(within(t, 10), top.Key())
 	require.NoError(t, err)

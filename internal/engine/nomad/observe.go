@@ -62,8 +62,28 @@ func (e *Engine) Observe(ctx context.Context, t *topology.Topology) (*engine.Obs
 		o.Groups[g.Name] = groupStatus(g, allocs, liveCount(plan.Diff, g.Name, replicas(g)), g.Identity == topology.ToCompletion, unchanged(plan.Diff, g.Name))
 	}
 	o.Objects = objects(p, k, s)
+	if missing && finished(p, t, s) {
+		forgotten(t, o)
+		return o, nil
+	}
 	o.Phase, o.Message = phase(t, o, allocs, missing)
 	return o, nil
+}
+
+// finished tells whether the instance was a batch job that had come to its end. Nomad forgets such jobs after some hours,
+// and that is no reason to run them again.
+func finished(p *Plan, t *topology.Topology, s stored) bool {
+	return *p.Job.Type == api.JobTypeBatch && s.record != nil && s.record.Complete && s.record.Revision == t.Revision()
+}
+
+func forgotten(t *topology.Topology, o *engine.Observation) {
+	o.Drift = slices.DeleteFunc(o.Drift, func(d engine.Drift) bool { return strings.HasPrefix(d.Object, "job ") })
+	o.Objects = slices.DeleteFunc(o.Objects, func(s string) bool { return strings.HasPrefix(s, "job ") })
+	for i := range t.Groups {
+		n := replicas(&t.Groups[i])
+		o.Groups[t.Groups[i].Name] = engine.GroupStatus{Desired: n, Ready: n, Updated: n}
+	}
+	o.Phase, o.Message = "ready", "it ran to its end, and Nomad has forgotten the job since"
 }
 
 // groupStatus counts the replicas of a group. Updated are those whose tasks the dry run would leave alone.

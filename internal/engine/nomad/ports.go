@@ -41,7 +41,7 @@ func portsOf(t *topology.Topology, g *topology.Group) groupPorts {
 				p.services = append(p.services, indexed(ServiceName(s, sp), "${NOMAD_ALLOC_INDEX}"))
 			}
 			for _, k := range sorted(s.Annotations) {
-				p.tags = append(p.tags, literalTag(k+"="+s.Annotations[k]))
+				p.tags = append(p.tags, k+"="+s.Annotations[k])
 			}
 		}
 	}
@@ -76,9 +76,6 @@ func (ps *groupPorts) publish(container string, port topology.Port, static int) 
 
 // label of a port becomes part of environment variables.
 func label(name string) string { return strings.ReplaceAll(name, "-", "_") }
-
-// literalTag keeps a tag from being interpolated.
-func literalTag(s string) string { return strings.ReplaceAll(s, "${", "$ {") }
 
 func targetOf(g *topology.Group, name string) (string, topology.Port) {
 	for _, c := range g.Containers {

@@ -1,7 +1,10 @@
 package nomad
 
 import (
+	"cmp"
+	"math"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/hashicorp/nomad/api"
@@ -9,41 +12,62 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// slots are the folders of an allocation that stand for ephemeral volumes, by volume, as seen from a task's folder.
+// slots are the folders of an allocation that stand for ephemeral volumes, by volume, as seen from a task's folder. The
+// slot inRAM is a tmpfs of the only container that mounts the volume.
 //
 // Containers run as different users, and only few folders of an allocation may be written by all of them: Nomad makes
 // alloc/data and alloc/tmp for the group and tmp for each task, with mode 0777, and everything that docker or a template
-// makes below belongs to root. So a group has room for two volumes that its containers share, and each container for
-// one of its own.
+// makes below belongs to root. So a group has room for two volumes that its containers share, and each container for one
+// of its own; smaller ones of its own beyond that go into memory.
 type slots map[string]string
 
 // The folders for shared volumes, relative to a task's.
 var sharedSlots = []string{"../alloc/data", "../alloc/tmp"}
 
+const (
+	ownSlot = "tmp"
+	inRAM   = "tmpfs"
+	// What a volume may hold that is put into memory without having been asked for.
+	mostInRAM = 64 << 20
+)
+
 // slotsOf gives volumes their folders; a volume without one has found no room.
 func slotsOf(g *topology.Group) slots {
 	out, free := slots{}, sharedSlots
-	taken := map[string]bool{} // containers whose own folder is in use
 	var alone []topology.Volume
 	for _, v := range g.Volumes {
-		users := usersOf(g, v.Name)
-		switch {
-		case v.Ephemeral == nil || inMemory(g, v):
+		switch users := usersOf(g, v.Name); {
+		case v.Ephemeral == nil:
+		case len(users) == 1 && v.Ephemeral.Memory:
+			out[v.Name] = inRAM
 		case len(users) == 1:
 			alone = append(alone, v)
-		case len(free) > 0:
+		case len(free) > 0 && len(users) > 1:
 			out[v.Name], free = free[0], free[1:]
 		}
 	}
+	// The largest stay on disk; one without a size may become the largest.
+	slices.SortStableFunc(alone, func(a, b topology.Volume) int { return cmp.Compare(weight(b), weight(a)) })
+	taken := map[string]bool{} // containers whose own folder is in use
 	for _, v := range alone {
-		if user := usersOf(g, v.Name)[0]; !taken[user] {
+		switch user := usersOf(g, v.Name)[0]; {
+		case !taken[user]:
 			taken[user] = true
-			out[v.Name] = "tmp"
-		} else if len(free) > 0 {
+			out[v.Name] = ownSlot
+		case len(free) > 0:
 			out[v.Name], free = free[0], free[1:]
+		case weight(v) <= mostInRAM:
+			out[v.Name] = inRAM
 		}
 	}
 	return out
+}
+
+func weight(v topology.Volume) int64 {
+	if v.Ephemeral.SizeBytes == 0 {
+		return math.MaxInt64
+	}
+	return v.Ephemeral.SizeBytes
 }
 
 // usersOf are the containers that mount a volume.
@@ -57,11 +81,6 @@ func usersOf(g *topology.Group, volume string) (out []string) {
 		}
 	}
 	return out
-}
-
-// inMemory tells whether a volume is a tmpfs: docker has one for a container, not for several.
-func inMemory(g *topology.Group, v topology.Volume) bool {
-	return v.Ephemeral != nil && v.Ephemeral.Memory && len(usersOf(g, v.Name)) == 1
 }
 
 // mounts shows the group's volumes to a task.
@@ -98,7 +117,7 @@ func (b *builder) mounts(task *api.Task, g *topology.Group, c *topology.Containe
 				bind(folder, m, true)
 			case v.Persistent != nil:
 				task.VolumeMounts = append(task.VolumeMounts, &api.VolumeMount{Volume: new(v.Name), Destination: new(m.Path), ReadOnly: new(m.ReadOnly)})
-			case inMemory(g, v):
+			case s[v.Name] == inRAM:
 				options := map[string]any{"mode": 0o1777}
 				if v.Ephemeral.SizeBytes > 0 {
 					options["size"] = v.Ephemeral.SizeBytes
