@@ -16,7 +16,9 @@ const (
 type Container struct {
 	// Name is unique in its group, a DNS label of at most 30 bytes.
 	Name string `json:"name"`
-	Role Role   `json:"role"`
+	// Origin is the attribute that it was written in (`sidecars["logs"].log_saver`), for what an engine says of it.
+	Origin string `json:"-"`
+	Role   Role   `json:"role"`
 	// Framework is true for the containers of this project.
 	Framework  bool       `json:"framework,omitempty"`
 	Image      string     `json:"image"`

@@ -58,6 +58,7 @@ var defaultResources = topology.Resources{
 // place is where in an instance a framework sidecar stands.
 type place struct {
 	pattern  string
+	origin   string
 	instance workload.Instance
 	name     string
 	port     int
@@ -150,7 +151,7 @@ func (s *LogSaver) addTo(parts *Parts, p place) {
 	port := managementPortName(p.port)
 	user := int64(65532)
 	container := topology.Container{
-		Name: p.name, Role: topology.Companion, Framework: true,
+		Name: p.name, Origin: p.origin, Role: topology.Companion, Framework: true,
 		Image: s.Image, PullPolicy: p.settings.PullPolicy,
 		Env:       append(workload.Env(s.Env, s.SecretEnv, p.workload.Secrets), topology.Env{Name: envReplica, Field: topology.FieldReplica}),
 		Ports:     []topology.Port{{Name: port, Number: p.port, Protocol: "tcp"}},
@@ -174,7 +175,7 @@ func (s *LogSaver) addTo(parts *Parts, p place) {
 		container.Resources = s.Resources.Topology()
 	}
 	further := workload.Container{Mounts: s.Mounts}
-	container.Mounts = append(container.Mounts, further.Topology("", topology.Companion, nil).Mounts...)
+	container.Mounts = append(container.Mounts, further.Topology("", "", topology.Companion, nil).Mounts...)
 	parts.Containers = append(parts.Containers, container)
 }
 

@@ -40,7 +40,7 @@ func (s *Spec) Validate() fault.List {
 
 // Topology is one group: main, and the sidecars beside it.
 func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
-	parts := s.Sidecars.Parts(Name, s.Instance, &s.Workload, p)
+	parts := s.Sidecars.Parts(Name, "sidecars", s.Instance, &s.Workload, p)
 	t := s.Workload.Topology(Name, s.Instance, parts.Containers, parts.Volumes, parts.Configs)
 	p.Apply(t)
 	return t
@@ -94,16 +94,17 @@ type Parts struct {
 	Configs    []topology.Config
 }
 
-// Parts of the sidecars of a workload, sorted by name, which is the order in which they start.
-func (m Sidecars) Parts(pattern string, i workload.Instance, w *workload.Workload, p patterns.Settings) Parts {
+// Parts of the sidecars of a workload, which were written in an attribute; sorted by name, which is the order in which
+// they start.
+func (m Sidecars) Parts(pattern, at string, i workload.Instance, w *workload.Workload, p patterns.Settings) Parts {
 	var parts Parts
 	ports := m.managementPorts(w)
 	for _, k := range m.names() {
 		switch s := m[k]; {
 		case s.LogSaver != nil:
-			s.LogSaver.addTo(&parts, place{pattern: pattern, instance: i, name: k, port: ports[k], workload: w, settings: p})
+			s.LogSaver.addTo(&parts, place{pattern: pattern, origin: fault.Key(at, k) + ".log_saver", instance: i, name: k, port: ports[k], workload: w, settings: p})
 		default:
-			parts.Containers = append(parts.Containers, s.Container.Topology(k, topology.Companion, w.Secrets))
+			parts.Containers = append(parts.Containers, s.Container.Topology(k, fault.Key(at, k)+".container", topology.Companion, w.Secrets))
 		}
 	}
 	return parts

@@ -14,10 +14,10 @@ const (
 	defaultFailureThreshold = 3
 )
 
-// Topology is the container in a role, reading those of the instance's secrets.
-func (c *Container) Topology(name string, role topology.Role, secrets map[string]SecretSet) topology.Container {
+// Topology is the container in a role, written in an attribute, reading those of the instance's secrets.
+func (c *Container) Topology(name, origin string, role topology.Role, secrets map[string]SecretSet) topology.Container {
 	t := topology.Container{
-		Name: name, Role: role,
+		Name: name, Origin: origin, Role: role,
 		Image: c.Image, PullPolicy: topology.PullPolicy(c.PullPolicy),
 		Command: c.Command, Args: c.Args, WorkDir: c.WorkingDir,
 		Env:        Env(c.Env, c.SecretEnv, secrets),

@@ -3,6 +3,7 @@ package workload
 import (
 	"encoding/json"
 
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -32,11 +33,11 @@ func (w *Workload) Topology(pattern string, i Instance, companions []topology.Co
 	if w.Identity == "stable" {
 		g.Identity = topology.Stable
 	}
-	for _, c := range w.Init {
-		g.Containers = append(g.Containers, c.Topology(c.Name, topology.Init, w.Secrets))
+	for n, c := range w.Init {
+		g.Containers = append(g.Containers, c.Topology(c.Name, fault.At("init", n), topology.Init, w.Secrets))
 	}
 	g.Containers = append(g.Containers, companions...)
-	g.Containers = append(g.Containers, w.Main.Topology(MainName, topology.Main, w.Secrets))
+	g.Containers = append(g.Containers, w.Main.Topology(MainName, "main", topology.Main, w.Secrets))
 	if w.Update != nil {
 		g.Update.MinReadySeconds = w.Update.MinReady.Seconds()
 	}
