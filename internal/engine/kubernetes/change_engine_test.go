@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,13 +123,13 @@ func TestEngineTakesUpWhatWasInterrupted(t *testing.T) {
 		web.Groups[0].Services[0].Name = web.Name
 		web.Configs = []topology.Config{{Name: "settings", Files: map[string]string{"a.txt": "one"}}}
 		broken := s.newEngine(&counter{})
-		left := n
+		var left atomic.Int64
+		left.Store(int64(n))
 		broken.config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
 			return tripper(func(r *http.Request) (*http.Response, error) {
-				if left == 0 {
+				if left.Add(-1) < 0 {
 					return nil, assert.AnError
 				}
-				left--
 				return next.RoundTrip(r)
 			})
 		}
