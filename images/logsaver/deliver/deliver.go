@@ -75,8 +75,10 @@ type Deliverer struct {
 	Options
 	queue  chan Item
 	direct chan Item
-	wake   chan struct{} // the spool has got an entry
-	room   chan struct{} // the spool has lost one
+	// ordered tells that the sender has locked the order for the item that it was given.
+	ordered chan struct{}
+	wake    chan struct{} // the spool has got an entry
+	room    chan struct{} // the spool has lost one
 
 	// order is held from when the sender takes a batch from memory until that is acknowledged or on disk, so that no
 	// later batch gets to disk before it.
@@ -106,6 +108,7 @@ func New(options Options, depth int) *Deliverer {
 		Options: options,
 		queue:   make(chan Item, depth),
 		direct:  make(chan Item),
+		ordered: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 		room:    make(chan struct{}, 1),
 	}
@@ -166,6 +169,7 @@ func (d *Deliverer) pass(ctx context.Context, item Item) {
 	defer timer.Stop()
 	select {
 	case d.direct <- item:
+		<-d.ordered
 		return
 	case <-ctx.Done():
 		return
@@ -186,6 +190,7 @@ func (d *Deliverer) pass(ctx context.Context, item Item) {
 		d.block(true)
 		select {
 		case d.direct <- item: // the spool ran empty
+			<-d.ordered
 			d.block(false)
 			return
 		case <-ctx.Done():

@@ -84,44 +84,41 @@ func (d *Deliverer) forget(entry spool.Entry) {
 func (d *Deliverer) sendDirect(ctx context.Context, item Item) {
 	b := item.Batch
 	defer item.Release()
+	d.order.Lock()
+	d.ordered <- struct{}{}
 	if d.Sync(ctx, item.Version) != nil {
+		d.order.Unlock()
 		return
 	}
 	pause := backoff{min: d.RetryMin, max: d.RetryMax}
-	for ctx.Err() == nil {
+	for {
 		stashed, err := d.race(ctx, b)
+		settled := false
 		switch {
 		case stashed != nil && err == nil:
 			d.forget(*stashed)
 			return
 		case stashed != nil:
-			pause.wait(ctx)
-			return
+			settled = true
 		case err == nil:
+			d.order.Unlock()
 			d.Ack(b.Identity, b.Start, b.End)
+			return
+		default:
+			settled = d.stash(item)
+			d.order.Unlock()
+		}
+		pause.wait(ctx)
+		if settled || ctx.Err() != nil {
 			return
 		}
 		d.order.Lock()
-		settled := d.stash(item)
-		d.order.Unlock()
-		pause.wait(ctx)
-		if settled {
-			return
-		}
 	}
 }
 
-// race writes the batch, and puts it on disk if that takes long.
+// race writes the batch, and puts it on disk if that takes long. It is called with the order locked, and unlocks it
+// when the batch is on disk.
 func (d *Deliverer) race(ctx context.Context, b *batch.Batch) (stashed *spool.Entry, err error) {
-	d.order.Lock()
-	locked := true
-	unlock := func() {
-		if locked {
-			d.order.Unlock()
-			locked = false
-		}
-	}
-	defer unlock()
 	written := make(chan error, 1)
 	go func() { written <- d.attempt(ctx, b) }()
 	timer := time.NewTimer(d.After)
@@ -132,13 +129,13 @@ func (d *Deliverer) race(ctx context.Context, b *batch.Batch) (stashed *spool.En
 	case <-timer.C:
 	}
 	entry, full := d.Spool.Put(b)
-	if full == nil {
-		stashed = &entry
-		d.Events.Spooled(b)
-		d.Ack(b.Identity, b.Start, b.End)
+	if full != nil { // then it waits for the sink alone
+		return nil, <-written
 	}
-	unlock()
-	return stashed, <-written
+	d.Events.Spooled(b)
+	d.Ack(b.Identity, b.Start, b.End)
+	d.order.Unlock()
+	return &entry, <-written
 }
 
 // attempt writes the batch once and notes the outcome.
