@@ -21,8 +21,6 @@ const (
 	maxStatefulSet = 52
 	// maxDeployment is a DNS label as well; the names of its Pods are cut where they grow too long.
 	maxDeployment = 63
-	// maxPort is the length of a port's name.
-	maxPort = 15
 	// maxFiles is what a ConfigMap's data may hold, less something for the rest.
 	maxFiles = 1 << 20
 )
@@ -40,15 +38,22 @@ func (e *Engine) Check(t *topology.Topology) []engine.Fault {
 	}
 	for i := range t.Configs {
 		size := 0
-		for _, text := range t.Configs[i].Files {
+		for file, text := range t.Configs[i].Files {
 			size += len(text)
+			for _, msg := range validation.IsConfigMapKey(file) {
+				f.Add("", "the file %q of %q: %s", file, t.Configs[i].Name, msg)
+			}
 		}
 		if size > maxFiles {
 			f.Add("", "the files of %q have %d bytes; Kubernetes keeps at most %d in one ConfigMap, so put them into a volume or an image", t.Configs[i].Name, size, maxFiles)
 		}
 	}
 	for i := range t.Secrets {
-		checkLength(&f, t.Secrets[i].Name, ObjectName(t.Name, t.Secrets[i].Name), 253)
+		for _, key := range secretKeys(&t.Secrets[i]) {
+			for _, msg := range validation.IsConfigMapKey(key) {
+				f.Add("", "the key %q of the secret %q: %s", key, t.Secrets[i].Name, msg)
+			}
+		}
 	}
 	for i := range t.Groups {
 		checkGroup(&f, t, &t.Groups[i])
@@ -74,6 +79,9 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 	}
 	for _, s := range g.Services {
 		checkLength(f, s.Name, s.Name, maxService)
+		if len(s.Name) > 0 && !(s.Name[0] >= 'a' && s.Name[0] <= 'z') {
+			f.Add("name", "the service would be called %q; Kubernetes wants a letter first", s.Name)
+		}
 	}
 	for i := range g.Containers {
 		checkContainer(f, g, &g.Containers[i])
@@ -87,8 +95,13 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 
 func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
 	for _, p := range c.Ports {
-		if len(p.Name) > maxPort {
-			f.Add("", "container %q: the port name %q has %d bytes; Kubernetes allows %d", c.Name, p.Name, len(p.Name), maxPort)
+		for _, msg := range validation.IsValidPortName(p.Name) {
+			f.Add("", "container %q: the port name %q %s", c.Name, p.Name, msg)
+		}
+	}
+	for _, m := range c.Mounts {
+		if strings.Contains(m.Path, ":") {
+			f.Add("", "container %q: Kubernetes mounts nothing at %q, because of the colon", c.Name, m.Path)
 		}
 	}
 	for _, e := range c.Env {

@@ -39,8 +39,18 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 			t.Configs = []topology.Config{{Name: "big", Files: map[string]string{"a": strings.Repeat("a", 1<<20+1)}}}
 		}, "", "put them into a volume or an image"},
 		{"a port's name that is too long", func(_ *topology.Topology, g *topology.Group) {
-			g.Containers[0].Ports = []topology.Port{{Name: "sixteen-letters-", Number: 1}}
-		}, "", "Kubernetes allows 15"},
+			g.Containers[0].Ports = []topology.Port{{Name: "sixteen-letters1", Number: 1}}
+		}, "", "must be no more than 15 characters"},
+		{"a service whose name begins with a digit", func(_ *topology.Topology, g *topology.Group) { g.Services = []topology.Service{{Name: "1web"}} }, "name", "wants a letter first"},
+		{"a file's name that is a path", func(t *topology.Topology, _ *topology.Group) {
+			t.Configs = []topology.Config{{Name: "c", Files: map[string]string{"a/b": ""}}}
+		}, "", `the file "a/b" of "c"`},
+		{"a secret's key that is a path", func(t *topology.Topology, _ *topology.Group) {
+			t.Secrets = []topology.Secret{{Name: "s", Keys: []string{"a/b"}}}
+		}, "", `the key "a/b" of the secret "s"`},
+		{"a mount at a path with a colon", func(_ *topology.Topology, g *topology.Group) {
+			g.Containers[0].Mounts = []topology.Mount{{Volume: "v", Path: "/a:b"}}
+		}, "", "because of the colon"},
 		{"a stop signal", func(_ *topology.Topology, g *topology.Group) { g.Containers[0].StopSignal = "SIGQUIT" }, "", "stop_signal cannot be set on Kubernetes"},
 		{"probes of an init container", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Role, g.Containers[0].Probes.Liveness = topology.Init, &topology.Probe{}
