@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrTruncated says that bytes which were read are no longer in the file: it was cut (copytruncate), perhaps grown again.
@@ -77,8 +79,14 @@ func (f *File) Head() Print { return f.head }
 // Tail is the fingerprint of the last bytes before the offset.
 func (f *File) Tail() Print { return PrintOf(f.tail) }
 
-// MidLine reports whether the byte before the offset is not a line's end.
-func (f *File) MidLine() bool { return len(f.tail) > 0 && f.tail[len(f.tail)-1] != '\n' }
+// MidLine reports whether the byte before the offset is of a line that has not ended: not a line's end, nor the last of a hole.
+func (f *File) MidLine() bool {
+	if len(f.tail) == 0 {
+		return false
+	}
+	last := f.tail[len(f.tail)-1]
+	return last != '\n' && last != 0
+}
 
 // Close closes the file; its bytes are gone if it has no name any more.
 func (f *File) Close() error { return f.file.Close() }
@@ -129,6 +137,29 @@ func (f *File) Begin(offset int64) error {
 	}
 	f.head = Print{}
 	return f.readHead()
+}
+
+// Data is where the file's first byte is that is not zero. A writer that does not append goes on where it was after a
+// truncation, and leaves a hole before that.
+func (f *File) Data() (int64, error) {
+	offset, err := unix.Seek(int(f.file.Fd()), 0, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		return f.size, nil // a hole to its end
+	case err != nil:
+		offset = 0 // a filesystem that knows no holes
+	}
+	block := make([]byte, 64<<10)
+	for {
+		n, err := f.readAt(block, offset)
+		if err != nil || n == 0 {
+			return offset, err
+		}
+		if i := bytes.IndexFunc(block[:n], func(r rune) bool { return r != 0 }); i >= 0 {
+			return offset + int64(i), nil
+		}
+		offset += int64(n)
+	}
 }
 
 // CopyOf reports whether all that is here stands at the same place in the other file, as far as the first and the last

@@ -52,6 +52,9 @@ func (s *Saver) cut(e *entry, m *memory, now time.Time) (*batch.Batch, uint64, e
 	if err != nil {
 		return nil, 0, err
 	}
+	if start == 0 && len(window) > 0 && window[0] == 0 {
+		return nil, 0, s.skipHole(e)
+	}
 	window = window[:min(len(window), m.limit)]
 	full := len(window) == m.limit
 	cut := e.input.rules.Cut(window, mode, e.file.MidLine(), full, m.cooked)
@@ -80,6 +83,20 @@ func (s *Saver) cut(e *entry, m *memory, now time.Time) (*batch.Batch, uint64, e
 	e.lastCut, e.urgent = noted.Last, false
 	s.events.Read(e.Input, cut.Lines, cut.Length, cut.Split)
 	return s.finish(e, m, start, noted, cut), version, nil
+}
+
+// skipHole moves to the first byte that was written. No record is made of the zeros before it.
+func (s *Saver) skipHole(e *entry) error {
+	offset, err := e.file.Data()
+	if err != nil {
+		return err
+	}
+	if err := e.file.Begin(offset); err != nil {
+		return err
+	}
+	s.registry.change(func() { e.Offset, e.Head, e.Tail = offset, e.file.Head(), e.file.Tail() })
+	s.log.Info("file begins with a hole, as after a truncation", "path", e.Path, "identity", e.Identity, "bytes", offset)
+	return nil
 }
 
 // cutAgain takes the very range that a predecessor has noted.

@@ -163,6 +163,44 @@ func TestCopyTruncate(t *testing.T) {
 	}
 }
 
+func TestAWriterThatDoesNotAppendLeavesAHole(t *testing.T) {
+	r := newRig(t)
+	file, err := os.Create(r.path("a.log")) // no O_APPEND
+	require.NoError(t, err)
+	defer file.Close()
+	write := func(lines []string) {
+		_, err := file.WriteString(strings.Join(lines, "\n") + "\n")
+		require.NoError(t, err)
+	}
+	write(numbered("one", 0, 900))
+	r.start()
+	r.wait(numbered("one", 0, 900)...)
+	require.NoError(t, os.Truncate(r.path("a.log"), 0))
+	write(numbered("two", 0, 10)) // at the old offset: zeros before it
+	r.wait(append(numbered("one", 0, 900), numbered("two", 0, 10)...)...)
+	assert.Equal(t, 1, r.get(&r.truncated))
+	r.crash()
+	r.start()
+	write([]string{"three"})
+	r.wait(append(numbered("one", 0, 900), append(numbered("two", 0, 10), "three")...)...)
+}
+
+func TestAnInodeThatIsUsedAgainIsNoTruncation(t *testing.T) {
+	r := newRig(t)
+	r.append("a.log", "one")
+	r.start()
+	r.wait("one")
+	r.rename("a.log", "a.log.1")
+	r.finish()
+	require.NoError(t, os.Remove(r.path("a.log.1")))
+	// Most filesystems give the inode to the next file; where they do not, there is nothing to see.
+	r.append("a.log", "two")
+	r.start()
+	r.wait("one", "two")
+	assert.Zero(t, r.get(&r.truncated))
+	assert.Zero(t, r.lost)
+}
+
 func TestACopyThatIsNoRotationIsNotReadAgain(t *testing.T) {
 	r := newRig(t).start()
 	r.append("a.log", "one", "two")

@@ -107,12 +107,16 @@ func (s *Saver) reopen(e *entry, f discover.Found, now time.Time) bool {
 	}
 	switch {
 	case errors.Is(err, follow.ErrTruncated), errors.Is(err, follow.ErrOther):
-		if file != nil {
-			_ = file.Close()
-			s.truncated(e, now)
-			return false
+		if file == nil {
+			return true // it went while we looked; the next scan sees more
 		}
-		return true // it went while we looked; the next scan sees more
+		_ = file.Close()
+		if !e.modified.IsZero() || e.Path != f.Path {
+			s.lose(e, "removed", 0) // finished, or moved since: a new file has its inode
+		} else {
+			s.truncated(e, now)
+		}
+		return false
 	case err != nil:
 		if file != nil {
 			_ = file.Close()
