@@ -71,6 +71,8 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	case errors.Is(err, engine.ErrNotFound):
 		tflog.Warn(ctx, "instance is gone", map[string]any{"namespace": t.Namespace, "name": t.Name})
 		resp.State.RemoveResource(ctx)
+		// The framework wants an identity of every read, also of one that has found nothing.
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t.Key())...)
 	case err != nil:
 		r.addError(&resp.Diagnostics, "read", t.Key(), err)
 	default:
@@ -99,7 +101,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	if err := r.target.Engine.Apply(ctx, t, engine.ApplyOptions{}); err != nil {
+	if err := r.applyRepairing(ctx, t, req.State); err != nil {
 		r.addError(&resp.Diagnostics, "update", t.Key(), err)
 		return // the state stays as it was, so that the next plan shows the same change
 	}
