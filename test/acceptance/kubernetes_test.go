@@ -42,6 +42,9 @@ func (k *kube) name() string { return "kubernetes" }
 
 func (k *kube) signIn(p *proxy) object { return object{"host": p.URL, "namespace": k.namespace} }
 
+// strategicPatch is a PATCH that finds elements of lists by their names.
+const strategicPatch = "strategic PATCH"
+
 // do one request as the cluster's administrator.
 func (k *kube) do(t *testing.T, method, path string, body, into any) {
 	t.Helper()
@@ -53,14 +56,18 @@ func (k *kube) try(method, path string, body, into any) error {
 	if err != nil {
 		return err
 	}
+	contentType := "application/json"
+	switch method {
+	case http.MethodPatch:
+		contentType = "application/merge-patch+json"
+	case strategicPatch:
+		method, contentType = http.MethodPatch, "application/strategic-merge-patch+json"
+	}
 	r, err := http.NewRequestWithContext(context.Background(), method, k.config.Host+path, bytes.NewReader(raw))
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	if method == http.MethodPatch {
-		r.Header.Set("Content-Type", "application/merge-patch+json")
-	}
+	r.Header.Set("Content-Type", contentType)
 	resp, err := k.client.Do(r)
 	if err != nil {
 		return err
@@ -92,7 +99,16 @@ func (k *kube) scale(t *testing.T, instance string, replicas int) {
 
 func (k *kube) disturb(t *testing.T, instance string) {
 	t.Helper()
-	k.do(t, http.MethodPatch, k.at("/apis/apps/v1 deployments/%s?fieldManager=colleague", instance), object{"spec": object{"minReadySeconds": 7}}, nil)
+	main := object{"name": "main", "env": []object{{"name": "COLOUR", "value": "red"}}}
+	k.do(t, strategicPatch, k.at("/apis/apps/v1 deployments/%s?fieldManager=colleague", instance),
+		object{"spec": object{"template": object{"spec": object{"containers": []object{main}}}}}, nil)
+}
+
+func (k *kube) vanish(t *testing.T, instance string) {
+	t.Helper()
+	for _, kind := range []string{"/apis/apps/v1 deployments", "/api/v1 services", "/api/v1 configmaps"} {
+		k.do(t, http.MethodDelete, k.at("%s?labelSelector=container-patterns.dev/instance=%s", kind, instance), nil, nil)
+	}
 }
 
 // kinds that an instance may be made of.

@@ -104,8 +104,10 @@ func pushDemo() error {
 		return fmt.Errorf("crane is not in PATH: eval \"$(test/engines/engines.sh env)\"")
 	}
 	layout := filepath.Join(filepath.Dir(crane), "build", "tools", "demo-image")
-	if out, err := exec.Command(crane, "push", layout, demoImage).CombinedOutput(); err != nil {
-		return fmt.Errorf("push %s: %w\n%s", demoImage, err, out)
+	for _, image := range []string{demoImage, demoTag("2")} {
+		if out, err := exec.Command(crane, "push", layout, image).CombinedOutput(); err != nil {
+			return fmt.Errorf("push %s: %w\n%s", image, err, out)
+		}
 	}
 	return nil
 }

@@ -76,9 +76,25 @@ func (n *nomad) scale(t *testing.T, instance string, replicas int) {
 func (n *nomad) disturb(t *testing.T, instance string) {
 	t.Helper()
 	job := n.job(t, instance)
-	job.TaskGroups[0].Tasks[0].Env = map[string]string{"MOOD": "strange"}
+	for _, task := range job.TaskGroups[0].Tasks {
+		if task.Name == "main" {
+			task.Env["COLOUR"] = "red"
+		}
+	}
 	_, _, err := n.client.Jobs().Register(job, n.write)
 	require.NoError(t, err)
+}
+
+func (n *nomad) vanish(t *testing.T, instance string) {
+	t.Helper()
+	_, _, err := n.client.Jobs().Deregister(instance, true, n.write)
+	require.NoError(t, err)
+	variables, _, err := n.client.Variables().List(n.query)
+	require.NoError(t, err)
+	for _, v := range variables {
+		_, err := n.client.Variables().Delete(v.Path, n.write)
+		require.NoError(t, err)
+	}
 }
 
 func (n *nomad) left(t *testing.T, instance string) []string {

@@ -28,8 +28,10 @@ type cluster interface {
 	signIn(p *proxy) object
 	// scale as an autoscaler does.
 	scale(t *testing.T, instance string, replicas int)
-	// disturb an owned field, as a colleague does by hand.
+	// disturb the variable COLOUR of the main container, as a colleague does by hand.
 	disturb(t *testing.T, instance string)
+	// vanish: all of the instance is deleted by hand.
+	vanish(t *testing.T, instance string)
 	// left is everything that is labelled as the instance's, or lies in its namespace.
 	left(t *testing.T, instance string) []string
 	// replicas that run, with the addresses of their main containers' port.
