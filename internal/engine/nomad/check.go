@@ -91,13 +91,10 @@ func hasKeys(t *topology.Topology, secret string) bool {
 
 // where a container stands in what the user wrote.
 func where(c *topology.Container) string {
-	switch c.Role {
-	case topology.Main:
-		return "main"
-	case topology.Init:
-		return "init"
+	if c.Origin != "" {
+		return c.Origin
 	}
-	return fault.Key("sidecars", c.Name)
+	return fault.Key("containers", c.Name)
 }
 
 func checkContainer(l *fault.List, g *topology.Group, c *topology.Container) {

@@ -97,12 +97,14 @@ func TestCheckNamesWhatNomadCannotDo(t *testing.T) {
 	}
 }
 
-func TestCompanionsAreNamedByTheirKey(t *testing.T) {
+func TestAContainerIsNamedByItsOrigin(t *testing.T) {
 	top := full()
 	top.Groups[0].Containers[0].PullPolicy = topology.PullNever
 	faults := check(top)
 	require.Len(t, faults, 1)
-	assert.Equal(t, `sidecars["logs"].pull_policy`, faults[0].Path)
+	assert.Equal(t, `sidecars["logs"].log_saver.pull_policy`, faults[0].Path)
+	top.Groups[0].Containers[0].Origin = ""
+	assert.Equal(t, `containers["logs"].pull_policy`, check(top)[0].Path)
 }
 
 func TestGroupsOfAnInstanceAgreeOnTheirJob(t *testing.T) {

@@ -93,7 +93,12 @@ func (e *Engine) waitIdle(ctx context.Context, k topology.Key) error {
 	for index := uint64(0); ; {
 		q := e.query(ctx, k.Namespace)
 		q.WaitIndex, q.WaitTime = index, blockingTime
-		evals, meta, err := c.Jobs().Evaluations(k.Name, q)
+		var evals []*api.Evaluation
+		var meta *api.QueryMeta
+		err := steady(ctx, func() (err error) {
+			evals, meta, err = c.Jobs().Evaluations(k.Name, q)
+			return err
+		})
 		if ctx.Err() != nil {
 			return e.remains(k)
 		}
@@ -116,7 +121,12 @@ func (e *Engine) waitGone(ctx context.Context, k topology.Key) error {
 	for index := uint64(0); ; {
 		q := e.query(ctx, k.Namespace)
 		q.WaitIndex, q.WaitTime = index, blockingTime
-		allocs, meta, err := c.Jobs().Allocations(k.Name, true, q)
+		var allocs []*api.AllocationListStub
+		var meta *api.QueryMeta
+		err := steady(ctx, func() (err error) {
+			allocs, meta, err = c.Jobs().Allocations(k.Name, true, q)
+			return err
+		})
 		if ctx.Err() != nil {
 			return e.remains(k)
 		}

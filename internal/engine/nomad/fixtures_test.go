@@ -17,7 +17,7 @@ func minimal() *topology.Topology {
 		Pattern: "sidecar", Name: "web", Namespace: "apps",
 		Groups: []topology.Group{{
 			Name: "main", Identity: topology.Interchangeable, Replicas: new(1), Termination: topology.Termination{GraceSeconds: 30},
-			Containers: []topology.Container{{Name: "main", Role: topology.Main, Image: "example/web:1"}},
+			Containers: []topology.Container{{Name: "main", Origin: "main", Role: topology.Main, Image: "example/web:1"}},
 		}},
 	}
 }
@@ -59,7 +59,7 @@ func full() *topology.Topology {
 		Liveness:  &topology.Probe{TCP: &topology.TCPAction{Port: "http"}, PeriodSeconds: 10, TimeoutSeconds: 1, FailureThreshold: 3, DelaySeconds: 7},
 	}
 	logs := topology.Container{
-		Name: "logs", Role: topology.Companion, Framework: true, Image: "example/logsaver:1",
+		Name: "logs", Origin: `sidecars["logs"].log_saver`, Role: topology.Companion, Framework: true, Image: "example/logsaver:1",
 		Ports:     []topology.Port{{Name: "mgmt", Number: 9901, Protocol: "tcp"}},
 		Mounts:    []topology.Mount{{Volume: "shared", Path: "/logs", ReadOnly: true}, {Volume: "cache", Path: "/cache"}, {Volume: "logs", Path: "/etc/logs"}},
 		Resources: topology.Resources{Requests: topology.Amounts{MilliCPU: 10, MemoryBytes: 32 << 20}},

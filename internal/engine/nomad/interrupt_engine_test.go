@@ -144,3 +144,27 @@ func TestADeletionThatTakesTooLongSaysWhatRemains(t *testing.T) {
 	assert.Contains(t, remains.Objects[0], "allocation")
 	require.NoError(t, r.engine.Delete(within(t, 60), top.Key()), "and goes on where it ended")
 }
+
+// flaky is a transport that loses its blocking queries for a while, as when a server restarts.
+type flaky struct {
+	next http.RoundTripper
+	lost atomic.Int64
+}
+
+func (f *flaky) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Query().Has("index") && f.lost.Add(1) <= 6 {
+		return nil, errKilled
+	}
+	return f.next.RoundTrip(r)
+}
+
+func TestAWaitOutlivesThePassingTroubleOfAServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.serving()
+	f := &flaky{}
+	e := New(Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper { f.next = next; return f }})
+	require.NoError(t, e.Apply(within(t, 30), top, engine.ApplyOptions{Create: true}))
+	require.NoError(t, e.Wait(within(t, 60), top, nil))
+	assert.Greater(t, f.lost.Load(), int64(6))
+}

@@ -151,6 +151,12 @@ func (w *waiter) run(ctx context.Context, progress func(string)) error {
 		if !w.seen.allocs || !w.seen.deployment || !w.seen.evals {
 			continue
 		}
+		if w.deployment != nil && w.deployment.JobVersion > *w.job.Version {
+			// Somebody has changed the job meanwhile: an autoscaler, or another apply, which is then waited for.
+			if job, err := w.engine.job(ctx, w.key); err == nil && job != nil {
+				w.job, w.counts = job, groupCounts(job)
+			}
+		}
 		done, line, err := w.judge()
 		if err != nil {
 			return w.explain(err)
@@ -204,7 +210,12 @@ func (w *waiter) watch(ctx context.Context, changes chan<- func(), failed chan<-
 		for {
 			q := w.engine.query(ctx, w.key.Namespace)
 			q.WaitIndex, q.WaitTime = index, blockingTime
-			change, meta, err := ask(q)
+			var change func()
+			var meta *api.QueryMeta
+			err := steady(ctx, func() (err error) {
+				change, meta, err = ask(q)
+				return err
+			})
 			if err != nil {
 				failed <- w.engine.fault(doing+" of "+object(w.key), err)
 				return
