@@ -144,6 +144,11 @@ func (p *program) reload(old, changed *config.Config) error {
 // finish is the drain hook.
 func (p *program) finish(ctx context.Context) error {
 	close(p.drain)
+	if deadline, ok := ctx.Deadline(); ok { // a little before the end, so that there is time to say what is left
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-100*time.Millisecond))
+		defer cancel()
+	}
 	select {
 	case <-p.drained:
 		return nil
