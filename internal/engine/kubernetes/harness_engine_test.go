@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"flag"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +24,15 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
+
+// TestMain lets more tests run at once than there are processors: they wait for the cluster most of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		_ = flag.Set("test.parallel", "10")
+	}
+	os.Exit(m.Run())
+}
 
 // A stage is a namespace of a real cluster, and an engine that counts its requests.
 type stage struct {

@@ -15,13 +15,20 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// pod is the instance's only one.
-func (s *stage) pod() *corev1.Pod {
+// pods of the namespace.
+func (s *stage) pods() []corev1.Pod {
 	s.Helper()
 	var list corev1.PodList
 	require.NoError(s, json.Unmarshal([]byte(s.kubectl("get", "pods", "-o", "json")), &list))
-	require.Len(s, list.Items, 1)
-	return &list.Items[0]
+	return list.Items
+}
+
+// pod is the only one.
+func (s *stage) pod() *corev1.Pod {
+	s.Helper()
+	all := s.pods()
+	require.Len(s, all, 1)
+	return &all[0]
 }
 
 // statuses of a Pod's containers by name.
@@ -73,7 +80,11 @@ func TestEngineRestartsACompanionAlone(t *testing.T) {
 	web.Groups[0].Containers = append(web.Groups[0].Containers, helper)
 	require.NoError(t, s.engine.Apply(s.ctx, web, engine.ApplyOptions{Create: true}))
 	require.Eventually(t, func() bool {
-		c := statuses(s.pod())
+		all := s.pods()
+		if len(all) == 0 {
+			return false
+		}
+		c := statuses(&all[0])
 		return c["helper"].RestartCount > 0 && c["web"].Ready
 	}, 30*time.Second, time.Second/4)
 	assert.Zero(t, statuses(s.pod())["web"].RestartCount)
