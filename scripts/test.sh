@@ -10,8 +10,8 @@ all) engines=(kubernetes nomad) ;;
 kubernetes | nomad) engines=("$ENGINE") ;;
 *) die "ENGINE is kubernetes, nomad or all, not $ENGINE" ;;
 esac
-LOGS=$BUILD/logs/test TAIL=60
-rm -f "$LOGS"/acceptance-tests-on-*.log
+LOGS=$BUILD/logs/test TAIL=80
+rm -rf "$LOGS"
 failed=() passed=0 begun=$(now)
 
 # run LABEL COMMAND...: a step that, if it fails, does not keep the others from running
@@ -19,11 +19,12 @@ run() {
   if step "$@"; then passed=$((passed + 1)); else failed+=("$1"); fi
 }
 
-# gotest DIR ARGS...: go test without the packages that have none; with the tests' names if they were chosen
+# gotest DIR ARGS...: go test, and what a reader wants to know of it
 gotest() {
   local dir=$1
   shift
-  (cd "$dir" && set -o pipefail && go test ${RUN:+-run "$RUN"} "$@" 2>&1 | { grep --line-buffered -v 'no test files' || true; })
+  go build -o build/bin/testlog ./scripts/testlog
+  (cd "$dir" && set -o pipefail && go test -json ${RUN:+-run "$RUN"} "$@" 2>&1 | "$BUILD/bin/testlog" -v)
 }
 
 # --- checks
@@ -92,7 +93,7 @@ only() {
   esac
 }
 engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..."; }
-accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance -v ./test/acceptance/...; } # the same tests on each
+accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
   mkdir -p "$BUILD/test"
@@ -121,12 +122,12 @@ all | check | unit | images | fault | acceptance)
 esac
 
 printf '\n'
-tests=$( (cat "$LOGS"/acceptance-tests-on-*.log 2>/dev/null || true) | grep -c '^--- PASS' || true)
-skipped=$( (cat "$LOGS"/acceptance-tests-on-*.log 2>/dev/null || true) | grep -cE '^ *--- SKIP' || true)
+counts=$({ cat "$LOGS"/*.log 2>/dev/null || true; } | awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ {p += $1; f += $3; s += $5; n++}
+  END {if (n) printf " (%d tests: %d passed, %d failed, %d skipped)", p + f + s, p, f, s}')
 if [ ${#failed[@]} = 0 ]; then
-  printf '%s in %s%s\n' "${GREEN}all $passed passed${PLAIN}" "$(since "$begun")" "$([ "$tests" = 0 ] || echo " (acceptance tests: $tests passed, $skipped skipped)")"
+  printf '%s in %s%s\n' "${GREEN}all $passed steps passed${PLAIN}" "$(since "$begun")" "$counts"
 else
-  printf '%s in %s; %d passed\n' "${RED}${#failed[@]} failed${PLAIN}" "$(since "$begun")" "$passed"
+  printf '%s in %s%s\n' "${RED}${#failed[@]} of $((passed + ${#failed[@]})) steps failed${PLAIN}" "$(since "$begun")" "$counts"
   printf '  %s\n' "${failed[@]}"
   printf '%s\n' "${DIM}logs: ${LOGS#"$ROOT/"}${PLAIN}"
   exit 1
