@@ -43,7 +43,7 @@ func (e *Engine) Apply(ctx context.Context, t *topology.Topology, o engine.Apply
 		return err
 	}
 	a := &application{client: c, t: placed(t, c.namespace), options: o, record: objects[0], objects: objects[1:]}
-	for _, step := range []func(context.Context) error{a.readRecord, a.readLive, a.writeRecord, a.writeClasses, a.writeObjects, a.tellPods, a.prune} {
+	for _, step := range []func(context.Context) error{a.readRecord, a.readLive, a.fitClaims, a.writeRecord, a.writeClasses, a.writeObjects, a.tellPods, a.prune} {
 		if err := step(ctx); err != nil {
 			return err
 		}

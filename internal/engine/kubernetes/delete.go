@@ -86,7 +86,7 @@ func (c *client) deleteClaims(ctx context.Context, key topology.Key, record *Obj
 	}
 	for i := range list.Items {
 		o := &list.Items[i]
-		if !doomed(o.GetName(), named) {
+		if !ofTemplate(o.GetName(), named) {
 			continue
 		}
 		_, err := again(ctx, func() (any, error) { return nil, on.Delete(ctx, o.GetName(), metav1.DeleteOptions{}) })
@@ -97,8 +97,8 @@ func (c *client) deleteClaims(ctx context.Context, key topology.Key, record *Obj
 	return nil
 }
 
-// doomed tells whether a claim is that of one of the templates, for some replica.
-func doomed(claim string, templates []string) bool {
+// ofTemplate tells whether a claim is that of one of the templates, for some replica.
+func ofTemplate(claim string, templates []string) bool {
 	return slices.ContainsFunc(templates, func(t string) bool {
 		index, found := strings.CutPrefix(claim, t+"-")
 		_, err := strconv.Atoi(index)

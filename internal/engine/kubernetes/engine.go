@@ -1,7 +1,14 @@
 // Package kubernetes runs topologies on Kubernetes. Translation to objects is pure; applying goes by server-side apply
 // under one field manager; one object, the record, stands for each instance and owns the rest.
 //
-// It needs Kubernetes 1.30: native sidecars, and hooks that sleep.
+// It needs Kubernetes 1.30: native sidecars, and hooks that sleep. Its user must be allowed, in the namespaces of the
+// instances:
+//
+//   - get, list, watch, create, patch, delete: configmaps, services, deployments, and what else the instances are made of:
+//     secrets, persistentvolumeclaims, statefulsets, jobs, serviceaccounts, roles, rolebindings, poddisruptionbudgets
+//   - list, watch, patch: pods; get: pods/log; list, watch: events. Without these, failures show later and with less.
+//   - in the whole cluster, list: nodes, for the addresses of node ports; get, create: priorityclasses, for priorities.
+//     Without these, there are no such addresses, and somebody else must make the classes.
 package kubernetes
 
 import (

@@ -191,11 +191,16 @@ func extravagant() *topology.Topology {
 	return t
 }
 
-func TestTranslationIsAsInTheGoldenFile(t *testing.T) {
-	for name, in := range map[string]*topology.Topology{
+// goldens are what there are golden files of.
+func goldens() map[string]*topology.Topology {
+	return map[string]*topology.Topology{
 		"minimal": minimal(), "log-saver": logSaver(), "stable": stable(), "shared": shared(), "to-completion": toCompletion(), "granted": granted(),
 		"loosened": loosened(), "secretive": secretive(), "exposed": exposed(), "autoscaled": autoscaled(), "extravagant": extravagant(),
-	} {
+	}
+}
+
+func TestTranslationIsAsInTheGoldenFile(t *testing.T) {
+	for name, in := range goldens() {
 		t.Run(name, func(t *testing.T) {
 			require.Empty(t, New(Config{}).Check(in))
 			got, err := Manifest(in, Options{})
