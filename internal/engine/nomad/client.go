@@ -1,8 +1,11 @@
 package nomad
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -41,9 +44,11 @@ func (e *Engine) connect() (*api.Client, error) {
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		// A plan of many instances reads in parallel, and each wait holds several blocking queries.
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     90 * time.Second,
+		// A plan of many instances reads in parallel, and each wait holds several blocking queries. Nomad refuses the 101st
+		// connection of an address (limits.http_max_conns_per_client), and there may be others behind ours.
+		MaxConnsPerHost:     maxConnections,
+		MaxIdleConnsPerHost: maxConnections,
+		IdleConnTimeout:     30 * time.Second,
 		ForceAttemptHTTP2:   true,
 	}
 	if u.Scheme == "unix" {
@@ -75,14 +80,13 @@ func (e *Engine) connect() (*api.Client, error) {
 	return client, nil
 }
 
-// signed puts the token of now on each request, and repeats reads that meet a cluster between two leaders.
+const maxConnections = 80
+
+// signed puts the token of now on each request, and repeats what meets a cluster that is busy or between two leaders.
 type signed struct {
 	next   http.RoundTripper
 	config Config
 }
-
-// A leader is elected within a few seconds.
-const leaderAttempts = 5
 
 func (s *signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := s.config.token()
@@ -93,29 +97,43 @@ func (s *signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	if token != "" {
 		r.Header.Set("X-Nomad-Token", token)
 	}
-	for attempt := 1; ; attempt++ {
+	var body []byte
+	if r.Body != nil {
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		_ = r.Body.Close()
+	}
+	begun := time.Now()
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		if body != nil {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
 		resp, err := s.next.RoundTrip(r)
-		if err != nil || r.Method != http.MethodGet || attempt == leaderAttempts || !busy(resp) {
+		if err != nil || !busy(r, resp) || time.Since(begun) > patience {
 			return resp, err
 		}
 		_ = resp.Body.Close()
 		select {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
-		case <-time.After(time.Duration(attempt) * 500 * time.Millisecond):
+		case <-time.After(pause/2 + rand.N(pause)):
 		}
 	}
 }
 
-// busy tells whether the same question will be answered in a moment.
-func busy(resp *http.Response) bool {
-	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusBadGateway {
+// busy tells whether the same request will be answered in a moment. One that writes is repeated only where it was surely
+// not heard: at a limit of connections, or without a leader to forward it to.
+func busy(r *http.Request, resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests:
 		return true
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return r.Method == http.MethodGet
+	case http.StatusInternalServerError:
+		return strings.Contains(peek(resp), "No cluster leader")
 	}
-	if resp.StatusCode != http.StatusInternalServerError {
-		return false
-	}
-	return strings.Contains(peek(resp), "No cluster leader")
+	return false
 }
 
 func (e *Engine) query(ctx context.Context, namespace string) *api.QueryOptions {

@@ -25,6 +25,7 @@ package nomad
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -42,6 +43,8 @@ type Engine struct {
 	mu     sync.Mutex
 	client *api.Client
 	mhz    map[string]int // by node pool and datacenters
+
+	waits atomic.Int64 // how many hold blocking queries
 }
 
 var _ engine.Engine = (*Engine)(nil)

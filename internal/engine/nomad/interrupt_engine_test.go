@@ -120,7 +120,7 @@ func TestACreationDoesNotTakeWhatOthersHave(t *testing.T) {
 	job.ID, job.Name, job.Meta = &id, &id, nil
 	_, _, err = r.client.Jobs().Register(job, nil)
 	require.NoError(t, err)
-	t.Cleanup(func() { _, _, _ = r.client.Jobs().Deregister(id, true, nil) })
+	t.Cleanup(func() { r.purge(id) })
 	require.True(t, errors.As(r.engine.Apply(within(t, 30), foreign, engine.ApplyOptions{Create: true}), &exists))
 	require.NoError(t, r.engine.Delete(within(t, 30), foreign.Key()))
 	_, _, err = r.client.Jobs().Info(id, nil)

@@ -126,6 +126,9 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
+// close gives the connections back, of which Nomad allows a hundred from one address.
+func (c *counter) close() { c.next.(*http.Transport).CloseIdleConnections() }
+
 // take returns the plain requests since the last call.
 func (c *counter) take() []string {
 	c.mu.Lock()
@@ -152,6 +155,7 @@ func newRig(t *testing.T) *rig {
 	e := New(Config{WrapTransport: c.wrap})
 	client, err := e.connect()
 	require.NoError(t, err)
+	t.Cleanup(c.close)
 	return &rig{T: t, engine: e, requests: c, client: client, image: img}
 }
 
@@ -231,6 +235,19 @@ func (r *rig) observe(t *topology.Topology) *engine.Observation {
 	o, err := r.engine.Observe(within(r, 30), t)
 	require.NoError(r, err)
 	return o
+}
+
+// purge a job, as somebody else would, when nothing of it is in flight: see Delete.
+func (r *rig) purge(job string) {
+	r.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	k := topology.Key{Namespace: "default", Name: job}
+	require.NoError(r, r.engine.waitIdle(ctx, k))
+	require.NoError(r, r.engine.deregister(ctx, k, false))
+	require.NoError(r, r.engine.waitGone(ctx, k))
+	require.NoError(r, r.engine.waitIdle(ctx, k))
+	require.NoError(r, r.engine.deregister(ctx, k, true))
 }
 
 // allocs that should run.

@@ -121,8 +121,7 @@ func TestABatchJobIsWaitedForToItsEnd(t *testing.T) {
 			assert.Equal(t, "ready", o.Phase, o.Message)
 			assert.Equal(t, engine.GroupStatus{Desired: 2, Ready: 2, Updated: 2}, o.Groups["main"])
 
-			_, _, err = r.client.Jobs().Deregister(top.Name, true, nil) // as Nomad does by itself after some hours
-			require.NoError(t, err)
+			r.purge(top.Name) // as Nomad does by itself after some hours
 			o = r.observe(top)
 			assert.Empty(t, o.Drift)
 			assert.Equal(t, "ready", o.Phase, o.Message)

@@ -160,8 +160,7 @@ func TestDriftNamesTheFieldAndIsRepaired(t *testing.T) {
 	assert.Empty(t, r.observe(top).Drift)
 	r.eventually(20, func() bool { return len(r.allocs(top)) == 1 }, "the surplus replica goes")
 
-	_, _, err = r.client.Jobs().Deregister(top.Name, true, nil)
-	require.NoError(t, err)
+	r.purge(top.Name)
 	o = r.observe(top)
 	require.NotEmpty(t, o.Drift)
 	assert.Equal(t, "missing", o.Drift[0].Have)

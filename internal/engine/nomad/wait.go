@@ -129,8 +129,10 @@ type waiter struct {
 func (w *waiter) run(ctx context.Context, progress func(string)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	changes := make(chan func(), 3)
-	failed := make(chan error, 3)
+	w.engine.waits.Add(1)
+	defer w.engine.waits.Add(-1)
+	changes := make(chan func(), watches)
+	failed := make(chan error, watches)
 	w.watch(ctx, changes, failed)
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
@@ -198,6 +200,17 @@ func (w *waiter) followed() bool {
 	return !w.batch && d != nil && d.JobVersion == *w.job.Version && d.JobCreateIndex == *w.job.CreateIndex
 }
 
+// turn is how long a query may block: less when there are so many waits that they have to share the connections.
+func (e *Engine) turn() time.Duration {
+	if e.waits.Load()*watches > maxConnections/2 {
+		return time.Second
+	}
+	return blockingTime
+}
+
+// watches of each wait.
+const watches = 3
+
 // watch hangs on three blocking queries, and hands over what they bring.
 func (w *waiter) watch(ctx context.Context, changes chan<- func(), failed chan<- error) {
 	c, err := w.engine.connect()
@@ -209,7 +222,7 @@ func (w *waiter) watch(ctx context.Context, changes chan<- func(), failed chan<-
 		index := uint64(0)
 		for {
 			q := w.engine.query(ctx, w.key.Namespace)
-			q.WaitIndex, q.WaitTime = index, blockingTime
+			q.WaitIndex, q.WaitTime = index, w.engine.turn()
 			var change func()
 			var meta *api.QueryMeta
 			err := steady(ctx, func() (err error) {
