@@ -21,12 +21,15 @@ func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 	tests := []struct {
 		name  string
 		adapt func(t *testing.T, p *Plan)
+		// happened is what the saver has logged, so that the test knows that the fault was one.
+		happened string
 	}{
 		{
 			name: "when the saver is killed again and again and the store is killed for a while",
 			adapt: func(t *testing.T, p *Plan) {
 				p.Outage, p.Return, p.AwayAfter, p.AwayFor = killed, restarted(t), 5*time.Second, 7*time.Second
 			},
+			happened: "sink is away",
 		},
 		{
 			name: "when the saver is killed again and again and the store hangs for a while",
@@ -34,16 +37,27 @@ func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 				p.Outage, p.Return = func(s *peers.S3) { s.Pause(t) }, func(s *peers.S3) { s.Resume(t) }
 				p.AwayAfter, p.AwayFor = 4*time.Second, 8*time.Second
 			},
+			happened: "sink is slow",
 		},
 		{
-			name:  "when files are rotated by copying and truncating",
-			adapt: func(_ *testing.T, p *Plan) { p.CopyTruncate = true; p.Writing = 12 * time.Second },
+			name: "when the saver is killed again and again and the way to the store is too narrow",
+			adapt: func(_ *testing.T, p *Plan) {
+				p.Bandwidth, p.Writing = 3_000_000, 12*time.Second // the lines have 5 MB/s
+				p.Adapt = func(c *config.Config) { c.Sink.Bucket.Compression = config.CompressionNone }
+			},
+			happened: "sink is slow",
+		},
+		{
+			name:     "when files are rotated by copying and truncating",
+			adapt:    func(_ *testing.T, p *Plan) { p.CopyTruncate = true; p.Writing = 12 * time.Second },
+			happened: "file was truncated",
 		},
 		{
 			name: "when the saver is stopped for longer than a few rotations take",
 			adapt: func(_ *testing.T, p *Plan) {
 				p.KillEvery, p.Writing, p.PauseAfter, p.Pausing = 0, 10*time.Second, 3*time.Second, 3500*time.Millisecond
 			},
+			happened: "termination begins",
 		},
 	}
 	for _, test := range tests {
@@ -55,6 +69,7 @@ func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 			require.NoError(t, report.Err())
 			assert.LessOrEqual(t, report.Resident, int64(MaxResident))
 			assert.Positive(t, report.Written)
+			assert.Contains(t, report.Log, test.happened)
 		})
 	}
 }
@@ -80,4 +95,5 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	t.Log(report)
 	require.NoError(t, report.Err())
 	assert.LessOrEqual(t, report.Resident, int64(MaxResident))
+	assert.Contains(t, report.Log, "spool is full")
 }

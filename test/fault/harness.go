@@ -40,6 +40,8 @@ type Plan struct {
 	Return              func(*peers.S3)
 	AwayAfter, AwayFor  time.Duration
 	PauseAfter, Pausing time.Duration // SIGSTOP of the saver
+	// Bandwidth of the way to the store while lines are written, in bytes per second; 0 for all there is.
+	Bandwidth int64
 	// Adapt changes the saver's configuration.
 	Adapt func(*config.Config)
 }
@@ -50,6 +52,8 @@ type Report struct {
 	Written, Starts int
 	// Resident is the highest that any of the savers has had.
 	Resident int64
+	// Log is what all the savers have logged.
+	Log string
 }
 
 func (r Report) String() string {
@@ -80,6 +84,10 @@ func Run(t testing.TB, plan Plan) Report {
 	saverBinary, writerBinary := build(t)
 	store := peers.Versitygw(t)
 	url := store.MakeBucket(t, "logs")
+	way := newThrottle(t, strings.TrimPrefix(store.Endpoint, "http://"), plan.Bandwidth)
+	if plan.Bandwidth > 0 {
+		url = strings.Replace(url, store.Endpoint, "http://"+way.address(), 1)
+	}
 	root := t.TempDir()
 	s := &saver{t: t, binary: saverBinary, env: []string{"AWS_ACCESS_KEY_ID=" + store.AccessKey, "AWS_SECRET_ACCESS_KEY=" + store.SecretKey}}
 	logs := s.prepare(root, url, plan.Adapt)
@@ -99,6 +107,7 @@ func Run(t testing.TB, plan Plan) Report {
 	if err := writer.Wait(); err != nil {
 		t.Fatalf("the writer has failed: %v", err)
 	}
+	way.bytesPerSecond.Store(0)
 	s.finish()
 	written, err := strconv.Atoi(strings.TrimSpace(counted.String()))
 	if err != nil {
@@ -108,7 +117,9 @@ func Run(t testing.TB, plan Plan) Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Report{Findings: findings, Written: written, Starts: s.starts, Resident: s.resident}
+	log, err := os.ReadFile(s.log.Name())
+	s.must(err)
+	return Report{Findings: findings, Written: written, Starts: s.starts, Resident: s.resident, Log: string(log)}
 }
 
 // A saver is the process under test, which dies and comes again.

@@ -16,8 +16,8 @@ import (
 const (
 	// copyTime is how long a file must not have changed to be taken for complete.
 	copyTime = time.Second
-	// orphanTime is how long a truncated file waits for its copy.
-	orphanTime = 30 * time.Second
+	// defaultOrphanTime is how long a truncated file waits for its copy.
+	defaultOrphanTime = 30 * time.Second
 )
 
 // truncated ends a file whose bytes are gone. What the name leads to now is found by the next scan as a new file.
@@ -40,7 +40,7 @@ func (s *Saver) truncated(e *entry, now time.Time) {
 // orphans drops truncated files that nothing can be expected of any more.
 func (s *Saver) orphans(now time.Time) {
 	for _, e := range slices.Clone(s.registry.entries) {
-		if !e.Truncated || now.Sub(e.ended) < orphanTime {
+		if !e.Truncated || now.Sub(e.ended) < s.orphanTime {
 			continue
 		}
 		s.registry.mu.Lock()

@@ -101,18 +101,18 @@ func (s *Saver) round(ctx context.Context, now time.Time) (idle, starved bool) {
 	return idle, false
 }
 
-// readToEnd takes what the files hold now: whole lines first, and in the end also a last line that has none. What is
-// written while the last round goes on is for a successor.
+// readToEnd takes what the files hold: whole lines first, and when they grow no more, also a last line that has no end.
+// Where main is stopped at the same time, it may write for a while: up to half of the grace is spent on following that.
 func (s *Saver) readToEnd(ctx context.Context) {
 	s.draining = true
-	const rounds, pause = 5, 100 * time.Millisecond
-	for i := range rounds {
+	const pause = 100 * time.Millisecond
+	end := time.Now().Add(s.config.Shutdown.Grace.D() / 2)
+	for first := true; ; first = false {
 		now := time.Now()
 		before := s.total()
 		s.scan(now)
 		s.lookAll(now)
-		quiet := i > 0 && s.total() == before
-		s.flushing = quiet || i == rounds-1
+		s.flushing = !first && s.total() == before || now.After(end)
 		s.exhaust(ctx)
 		if s.flushing || ctx.Err() != nil {
 			return

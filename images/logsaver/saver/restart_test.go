@@ -145,7 +145,9 @@ func TestCopyTruncate(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRig(t).start()
+			r := newRig(t)
+			r.adapt = func(s *Saver) { s.orphanTime = 2 * time.Second }
+			r.start()
 			r.append("a.log", numbered("one", 0, 100)...)
 			r.wait(numbered("one", 0, 100)...)
 			r.raw("a.log", "not ended") // held back: so it is surely not read when the truncation comes
@@ -159,6 +161,12 @@ func TestCopyTruncate(t *testing.T) {
 			}
 			r.wait(want...)
 			assert.Equal(t, 1, r.get(&r.truncated))
+			if test.lost {
+				lost := func() int64 { r.mu.Lock(); defer r.mu.Unlock(); return r.lost }
+				require.Eventually(t, func() bool { return lost() == int64(len("not ended")) }, 10*time.Second, time.Millisecond)
+			} else {
+				assert.Zero(t, r.lost)
+			}
 		})
 	}
 }

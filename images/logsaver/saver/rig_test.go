@@ -106,6 +106,7 @@ type rig struct {
 	stop  context.CancelFunc
 	ended chan error
 	log   io.Writer
+	adapt func(*Saver) // before it runs
 }
 
 func newRig(t *testing.T, adapt ...func(*config.Config)) *rig {
@@ -137,6 +138,9 @@ func (r *rig) start() *rig {
 	ctx, stop := context.WithCancel(context.Background())
 	saver, err := New(ctx, r.config, r.store, func(error) bool { return false }, r, slog.New(slog.NewTextHandler(r.log, nil)))
 	require.NoError(r.t, err)
+	if r.adapt != nil {
+		r.adapt(saver)
+	}
 	r.saver, r.stop, r.ended = saver, stop, make(chan error, 1)
 	go func() { r.ended <- saver.Run(ctx) }()
 	return r

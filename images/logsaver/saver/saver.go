@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,8 @@ type Saver struct {
 	own      []string // directories that are ours, never followed
 	maxBytes int64
 	maxAge   time.Duration
+	// orphanTime is how long a truncated file waits for its copy.
+	orphanTime time.Duration
 
 	registry *registry
 	store    *checkpoint.Store
@@ -75,7 +78,7 @@ type Saver struct {
 func New(ctx context.Context, c *config.Config, sink deliver.Sink, permanent func(error) bool, events Events, log *slog.Logger) (*Saver, error) {
 	s := &Saver{
 		config: c, inputs: map[string]*input{}, maxBytes: int64(c.Batch.MaxBytes), maxAge: c.Batch.MaxAge.D(),
-		own: []string{filepath.Clean(c.StateDir), filepath.Clean(c.Spool.Dir)}, events: events, log: log,
+		orphanTime: defaultOrphanTime, own: own(c), events: events, log: log,
 		pool: newPool(int(c.Batch.MaxBytes)), freed: make(chan struct{}, 1), drain: make(chan struct{}), stop: make(chan struct{}), warned: map[string]time.Time{},
 	}
 	for _, in := range c.Inputs {
@@ -108,6 +111,17 @@ func New(ctx context.Context, c *config.Config, sink deliver.Sink, permanent fun
 	}, depth)
 	s.alive.Store(time.Now().UnixNano())
 	return s, nil
+}
+
+// own are the directories that the saver writes to: to follow them would never end.
+func own(c *config.Config) []string {
+	dirs := []string{filepath.Clean(c.StateDir), filepath.Clean(c.Spool.Dir)}
+	if b := c.Sink.Bucket; b != nil {
+		if parsed, err := url.Parse(b.URL); err == nil && parsed.Scheme == "file" {
+			dirs = append(dirs, filepath.Clean(parsed.Path))
+		}
+	}
+	return dirs
 }
 
 // source replaces ${NAME} by the environment's value; the host's name is known without the environment.

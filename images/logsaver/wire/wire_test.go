@@ -52,6 +52,7 @@ type program struct {
 	t                 *testing.T
 	logs, out, config string
 	address           string
+	user              *syscall.Credential
 	cmd               *exec.Cmd
 	output            bytes.Buffer
 }
@@ -103,6 +104,7 @@ func (p *program) start() *program {
 	require.NoError(p.t, err)
 	p.cmd = exec.Command(path, "-config", p.config)
 	p.cmd.Stderr = &p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.user}
 	require.NoError(p.t, p.cmd.Start())
 	require.Eventually(p.t, func() bool { status, _ := p.get("/health/startup"); return status == http.StatusOK }, 10*time.Second, 5*time.Millisecond,
 		"the program starts")
@@ -285,4 +287,34 @@ func TestAStateDirectoryThatCannotBeWrittenIsToldAtTheStart(t *testing.T) {
 	out, err := exec.Command(path, "-config", p.config).CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(out), "state_dir must be writable")
+}
+
+func TestFilesOfOthersAreReadWherePermitted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("files of another user are made, which only root may do")
+	}
+	p := newProgram(t, func(c *config.Config) { c.Batch.MaxAge = config.Duration(10 * time.Millisecond) })
+	p.user = &syscall.Credential{Uid: 65532, Gid: 65532}
+	path, err := binary()
+	require.NoError(t, err)
+	root := filepath.Dir(p.logs)
+	for _, dir := range []string{filepath.Dir(path), root, filepath.Dir(root)} {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(root, "state"), 0o700))
+	for _, dir := range []string{p.out, filepath.Join(root, "state")} {
+		require.NoError(t, os.Chown(dir, 65532, 65532))
+	}
+	p.append("open.log", "for all to read\n")
+	p.append("secret.log", "for root alone\n")
+	require.NoError(t, os.Chmod(filepath.Join(p.logs, "secret.log"), 0o600))
+	p.start()
+	require.Eventually(t, func() bool { return p.saved() == "for all to read\n" }, 10*time.Second, 5*time.Millisecond)
+	_, metrics := p.get("/metrics")
+	assert.NotContains(t, metrics, "logsaver_unreadable_total 0\n", "what cannot be read is counted")
+	_, log := p.get("/logs")
+	assert.Contains(t, log, "secret.log")
+	require.NoError(t, os.Chmod(filepath.Join(p.logs, "secret.log"), 0o644))
+	require.Eventually(t, func() bool { return strings.Contains(p.saved(), "for root alone\n") }, 10*time.Second, 5*time.Millisecond, "and read as soon as it may be")
+	assert.Zero(t, p.terminate())
 }
