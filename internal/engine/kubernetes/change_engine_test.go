@@ -116,7 +116,7 @@ func TestEngineRollsBackByApplyingTheFormerTopology(t *testing.T) {
 
 func TestEngineTakesUpWhatWasInterrupted(t *testing.T) {
 	s := newStage(t)
-	web := s.demo(1)
+	var web *topology.Topology
 	for n := 1; ; n++ { // the connection breaks after each number of requests in turn
 		web = s.demo(1)
 		web.Name = fmt.Sprintf("web-%d", n)

@@ -79,7 +79,7 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 	}
 	for _, s := range g.Services {
 		checkLength(f, s.Name, s.Name, maxService)
-		if len(s.Name) > 0 && !(s.Name[0] >= 'a' && s.Name[0] <= 'z') {
+		if s.Name != "" && (s.Name[0] < 'a' || s.Name[0] > 'z') {
 			f.Add("name", "the service would be called %q; Kubernetes wants a letter first", s.Name)
 		}
 	}

@@ -32,7 +32,6 @@ var kinds = []kind{
 
 var (
 	configMaps  = gvr("v1", "configmaps")
-	secrets     = gvr("v1", "secrets")
 	claims      = gvr("v1", "persistentvolumeclaims")
 	pods        = gvr("v1", "pods")
 	events      = gvr("v1", "events")

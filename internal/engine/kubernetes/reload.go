@@ -3,8 +3,10 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -40,8 +42,11 @@ func (a *application) tellPods(ctx context.Context) error {
 	}
 	on := a.dynamic.Resource(pods).Namespace(a.t.Namespace)
 	list, err := on.List(ctx, metav1.ListOptions{LabelSelector: instanceSelector(a.t.Key())})
-	if err != nil {
+	if apierrors.IsForbidden(err) {
 		return nil
+	}
+	if err != nil {
+		return a.explain(fmt.Errorf("list the Pods of %s/%s: %w", a.t.Namespace, a.t.Name, err))
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationConfigs: digest(contents)}}})
 	if err != nil {
