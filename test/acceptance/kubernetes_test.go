@@ -42,8 +42,12 @@ func (k *kube) name() string { return "kubernetes" }
 
 func (k *kube) signIn(p *proxy) object { return object{"host": p.URL, "namespace": k.namespace} }
 
-// strategicPatch is a PATCH that finds elements of lists by their names.
-const strategicPatch = "strategic PATCH"
+const (
+	// strategicPatch is a PATCH that finds elements of lists by their names.
+	strategicPatch = "strategic PATCH"
+	// applyPatch is a server-side apply.
+	applyPatch = "apply PATCH"
+)
 
 // do one request as the cluster's administrator.
 func (k *kube) do(t *testing.T, method, path string, body, into any) {
@@ -60,6 +64,8 @@ func (k *kube) try(method, path string, body, into any) error {
 	switch method {
 	case http.MethodPatch:
 		contentType = "application/merge-patch+json"
+	case applyPatch:
+		method, contentType = http.MethodPatch, "application/apply-patch+yaml"
 	case strategicPatch:
 		method, contentType = http.MethodPatch, "application/strategic-merge-patch+json"
 	}
@@ -182,6 +188,35 @@ func (k *kube) replicas(t *testing.T, instance string) []replica {
 			r.ids[c.Name] = strings.TrimPrefix(c.ContainerID, "containerd://")
 		}
 		all = append(all, r)
+	}
+	return all
+}
+
+func (k *kube) holds(t *testing.T, value string) bool {
+	t.Helper()
+	var secrets struct {
+		Items []struct{ Data map[string][]byte }
+	}
+	k.do(t, http.MethodGet, k.at("/api/v1 secrets"), nil, &secrets)
+	for _, s := range secrets.Items {
+		for _, v := range s.Data {
+			if string(v) == value {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (k *kube) data(t *testing.T) []string {
+	t.Helper()
+	var claims struct {
+		Items []struct{ Metadata struct{ Name string } }
+	}
+	k.do(t, http.MethodGet, k.at("/api/v1 persistentvolumeclaims"), nil, &claims)
+	var all []string
+	for _, c := range claims.Items {
+		all = append(all, c.Metadata.Name)
 	}
 	return all
 }

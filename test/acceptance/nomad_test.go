@@ -45,8 +45,12 @@ func (n *nomad) clear(t *testing.T) {
 	for _, v := range variables {
 		_, _ = n.client.Variables().Delete(v.Path, n.write)
 	}
+	volumes, _, _ := n.client.HostVolumes().List(nil, n.query)
 	var err error
 	eventually(t, time.Minute, func() bool {
+		for _, v := range volumes { // those of jobs that end are in use for a moment
+			_, _, _ = n.client.HostVolumes().Delete(&api.HostVolumeDeleteRequest{ID: v.ID}, n.write)
+		}
 		_, err = n.client.Namespaces().Delete(n.namespace, nil)
 		return err == nil
 	}, "the namespace %s is still in use", n.namespace)
@@ -69,8 +73,10 @@ func (n *nomad) job(t *testing.T, instance string) *api.Job {
 func (n *nomad) scale(t *testing.T, instance string, replicas int) {
 	t.Helper()
 	group := *n.job(t, instance).TaskGroups[0].Name
-	_, _, err := n.client.Jobs().Scale(instance, group, &replicas, "an autoscaler", false, nil, n.write)
-	require.NoError(t, err)
+	eventually(t, time.Minute, func() bool { // not while a deployment is under way
+		_, _, err := n.client.Jobs().Scale(instance, group, &replicas, "an autoscaler", false, nil, n.write)
+		return err == nil
+	}, "%s cannot be scaled", instance)
 }
 
 func (n *nomad) disturb(t *testing.T, instance string) {
@@ -160,6 +166,33 @@ func (n *nomad) replicas(t *testing.T, instance string) []replica {
 			}
 		}
 		all = append(all, r)
+	}
+	return all
+}
+
+func (n *nomad) holds(t *testing.T, value string) bool {
+	t.Helper()
+	variables, _, err := n.client.Variables().List(n.query)
+	require.NoError(t, err)
+	for _, v := range variables {
+		full, _, err := n.client.Variables().Read(v.Path, n.query)
+		require.NoError(t, err)
+		for _, item := range full.Items {
+			if item == value {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (n *nomad) data(t *testing.T) []string {
+	t.Helper()
+	volumes, _, err := n.client.HostVolumes().List(nil, n.query)
+	require.NoError(t, err)
+	var all []string
+	for _, v := range volumes {
+		all = append(all, v.Name)
 	}
 	return all
 }

@@ -38,7 +38,7 @@ func newProxy(t *testing.T, base string, transport http.RoundTripper) *proxy {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		Transport:     transport,
 		FlushInterval: -1, // watches
-		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorLog:      quiet,
 		ModifyResponse: func(r *http.Response) error {
 			n, _ := r.Request.Context().Value(numberKey{}).(int)
 			p.mu.Lock()
@@ -102,4 +102,35 @@ type numberKey struct{}
 
 func withNumber(ctx context.Context, n int) context.Context {
 	return context.WithValue(ctx, numberKey{}, n)
+}
+
+// quiet is the log of servers whose clients break off on purpose.
+var quiet = log.New(io.Discard, "", 0)
+
+// newGuard stands before a proxy and answers 401 to whoever is not let in.
+func newGuard(t *testing.T, base string, lets func(*http.Request) bool) (address string) {
+	t.Helper()
+	to, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1, ErrorLog: quiet}
+	var mu sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		in := lets(r)
+		mu.Unlock()
+		if !in {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}`))
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL
 }

@@ -36,6 +36,10 @@ type cluster interface {
 	left(t *testing.T, instance string) []string
 	// replicas that run, with the addresses of their main containers' port.
 	replicas(t *testing.T, instance string) []replica
+	// holds tells whether a secret of the namespace has this value.
+	holds(t *testing.T, value string) bool
+	// data are the names of the volumes of the namespace that outlive replicas.
+	data(t *testing.T) []string
 	// pids of the processes of one container.
 	pids(t *testing.T, r replica, container string) []int
 }
