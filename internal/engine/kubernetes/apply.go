@@ -75,7 +75,7 @@ func (a *application) readRecord(ctx context.Context) error {
 		return &engine.ExistsError{Key: key, Owner: owner(live)}
 	}
 	if a.options.Create && complete(live) {
-		spec, _, _ := unstructuredString(live, "data", dataSpec)
+		spec := datum(live, dataSpec)
 		if !sameJSON([]byte(spec), a.t.Spec) {
 			return &engine.ExistsError{Key: key, Owner: Manager + "; import it instead"}
 		}

@@ -14,6 +14,7 @@ package kubernetes
 import (
 	"sync"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -68,7 +69,7 @@ func (e *Engine) connect() (*client, error) {
 		return nil, made.explain(err)
 	}
 	core := rest.CopyConfig(r)
-	core.APIPath, core.GroupVersion = "/api", &gv
+	core.APIPath, core.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
 	core.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	if made.core, err = rest.RESTClientForConfigAndClient(core, h); err != nil {
 		return nil, made.explain(err)

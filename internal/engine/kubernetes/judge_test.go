@@ -131,7 +131,7 @@ func TestAStatefulSetHasADeadlineOfOurs(t *testing.T) {
 
 func TestAWorkloadThatIsGoneIsMissed(t *testing.T) {
 	s, a, o := setting(t, minimal())
-	s.take(change{resource: deployments, object: o, gone: true}, dawn)
+	s.take(change{resource: gvr("apps/v1", "deployments"), object: o, gone: true}, dawn)
 	assert.Nil(t, s.judge(a, dawn.Add(time.Second)).trouble)
 	st := s.judge(a, dawn.Add(time.Minute))
 	require.NotNil(t, st.trouble)
@@ -220,4 +220,21 @@ func TestPodsGetTimeWhereTimeMayHeal(t *testing.T) {
 		leaving.DeletionTimestamp = &metav1.Time{Time: dawn}
 		assert.Nil(t, s.podTrouble(a, dawn))
 	})
+}
+
+func TestOnlyMountsOfWhatDoesNotExistAreHopeless(t *testing.T) {
+	event := func(reason, message string) *corev1.Event { return &corev1.Event{Reason: reason, Message: message} }
+	missing := event("FailedMount", `secret "a" not found`)
+	for _, c := range []struct {
+		name   string
+		events []*corev1.Event
+		want   string
+	}{
+		{"nothing failed", []*corev1.Event{event("Scheduled", "")}, ""},
+		{"a secret is missing", []*corev1.Event{event("Scheduled", ""), missing}, missing.Message},
+		{"a secret was missing, and an image is being fetched", []*corev1.Event{missing, event("Pulling", "")}, ""},
+		{"a volume is held elsewhere", []*corev1.Event{event("FailedAttachVolume", "Multi-Attach error"), event("FailedMount", "timed out")}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, missingMount(c.events)) })
+	}
 }

@@ -31,12 +31,11 @@ var kinds = []kind{
 }
 
 var (
-	configMaps  = gvr("v1", "configmaps")
-	claims      = gvr("v1", "persistentvolumeclaims")
-	pods        = gvr("v1", "pods")
-	events      = gvr("v1", "events")
-	nodes       = gvr("v1", "nodes")
-	deployments = gvr("apps/v1", "deployments")
+	configMaps = gvr("v1", "configmaps")
+	claims     = gvr("v1", "persistentvolumeclaims")
+	pods       = gvr("v1", "pods")
+	events     = gvr("v1", "events")
+	nodes      = gvr("v1", "nodes")
 )
 
 func gvr(apiVersion, plural string) schema.GroupVersionResource {
@@ -89,9 +88,3 @@ func dereference(s string) (kind, string, error) {
 func describe(o *unstructured.Unstructured) string {
 	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
 }
-
-func unstructuredString(o *Object, path ...string) (string, bool, error) {
-	return unstructured.NestedString(o.Object, path...)
-}
-
-var gv = schema.GroupVersion{Version: "v1"}

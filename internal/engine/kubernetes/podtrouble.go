@@ -129,6 +129,7 @@ func (s *scene) unmounted(p *corev1.Pod, now time.Time) *trouble {
 	return &trouble{reason: suspectMount, pod: p, about: p.UID}
 }
 
+// suspectMount is the reason of the suspicion, and of the events that confirm it.
 const suspectMount = "FailedMount"
 
 // unready says of each Pod of the newest revision what it lacks.

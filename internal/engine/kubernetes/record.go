@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
@@ -48,17 +49,22 @@ func listing(refs []string) string {
 	return b.String()
 }
 
+// datum of a ConfigMap.
+func datum(live *Object, key string) string {
+	text, _, _ := unstructured.NestedString(live.Object, "data", key)
+	return text
+}
+
 // inventory of a record as it is in the cluster.
 func inventory(live *Object) []string {
-	text, _, _ := unstructuredString(live, "data", dataInventory)
-	return strings.Fields(text)
+	return strings.Fields(datum(live, dataInventory))
 }
 
 func complete(live *Object) bool { return live.GetAnnotations()[annotationComplete] == "true" }
 
 // readRecord of an instance from the object that holds it.
 func readRecord(live *Object) (*engine.Record, error) {
-	spec, _, _ := unstructuredString(live, "data", dataSpec)
+	spec := datum(live, dataSpec)
 	r := &engine.Record{
 		Key: topology.Key{
 			Pattern: live.GetLabels()[labelPattern], Namespace: live.GetNamespace(), Name: live.GetLabels()[labelInstance],

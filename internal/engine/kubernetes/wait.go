@@ -135,19 +135,27 @@ func (w *waiting) confirm(ctx context.Context, t *trouble) error {
 			return nil
 		}
 	case suspectMount:
-		failed := ""
-		for _, ev := range all {
-			if ev.Reason == "FailedMount" || ev.Reason == "FailedAttachVolume" || ev.Reason == "FailedCreatePodSandBox" {
-				t.reason, failed = ev.Reason, ev.Message
-			}
-		}
-		if failed == "" {
+		if t.message = missingMount(all); t.message == "" {
 			w.scene.seen[string(t.pod.UID)+"unmounted"] = time.Now()
 			return nil
 		}
-		t.message = failed
 	}
 	return w.report(ctx, t, all)
+}
+
+// missingMount is what a Pod cannot mount because it does not exist. Other failures heal: a volume that another machine
+// still holds, a network that is slow to be there.
+func missingMount(all []*corev1.Event) string {
+	missing := ""
+	for _, ev := range all {
+		switch {
+		case ev.Reason == "Pulling" || ev.Reason == "Pulled":
+			missing = "" // the mounts are done by then
+		case ev.Reason == suspectMount && (strings.Contains(ev.Message, "not found") || strings.Contains(ev.Message, "non-existent")):
+			missing = ev.Message
+		}
+	}
+	return missing
 }
 
 func (w *waiting) report(ctx context.Context, t *trouble, all []*corev1.Event) error {
