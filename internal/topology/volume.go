@@ -63,7 +63,7 @@ type Secret struct {
 
 // Service is a stable address for the ports of a group's ready replicas.
 type Service struct {
-	// Name is unique in the topology. The service "main" has the instance's own name, others append theirs to it.
+	// Name by which clients find it, unique in the namespace: the instance's own name, or one that begins with it.
 	Name  string        `json:"name"`
 	Ports []ServicePort `json:"ports"`
 	// Exposure is how far it reaches.

@@ -134,7 +134,7 @@ func TestTopologyPutsTheLogSaverBesideMain(t *testing.T) {
 	assert.Equal(t, 9601, saver.Ports[0].Number, "the management port keeps clear of the developer's ports")
 	assert.Less(t, saver.Resources.Requests.MilliCPU, int64(100), "it scavenges CPU")
 	assert.Zero(t, saver.Resources.Limits.MilliCPU)
-	assert.Equal(t, []topology.Service{{Name: "main", Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}}, g.Services)
+	assert.Equal(t, []topology.Service{{Name: "web", Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}}, g.Services)
 }
 
 func TestRevisionFollowsWhatRuns(t *testing.T) {

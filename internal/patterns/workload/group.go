@@ -25,7 +25,7 @@ func (w *Workload) Topology(pattern string, i Instance, companions []topology.Co
 		Identity:    topology.Interchangeable,
 		Replicas:    w.Replicas,
 		Volumes:     append(w.volumes(), volumes...),
-		Services:    w.services(),
+		Services:    w.services(i.Name),
 		Priority:    w.priority(),
 		Termination: w.Ending(),
 		Extras:      map[string]json.RawMessage{},
@@ -125,7 +125,7 @@ func (w *Workload) ForgetSecrets() {
 }
 
 // services are one for each reach, so that the address of one does not change when another is added.
-func (w *Workload) services() []topology.Service {
+func (w *Workload) services(instance string) []topology.Service {
 	byReach := map[string][]string{}
 	for _, k := range sorted(w.Expose) {
 		reach := w.Expose[k].Reach
@@ -136,13 +136,13 @@ func (w *Workload) services() []topology.Service {
 	}
 	var out []topology.Service
 	for _, r := range []struct {
-		reach topology.Exposure
-		name  string
-	}{{topology.ExposeCluster, MainName}, {topology.ExposeNode, "node"}, {topology.ExposeLoadBalancer, "lb"}} {
+		reach  topology.Exposure
+		suffix string
+	}{{topology.ExposeCluster, ""}, {topology.ExposeNode, "-node"}, {topology.ExposeLoadBalancer, "-lb"}} {
 		if len(byReach[string(r.reach)]) == 0 {
 			continue
 		}
-		s := topology.Service{Name: r.name, Exposure: r.reach}
+		s := topology.Service{Name: instance + r.suffix, Exposure: r.reach}
 		for _, k := range byReach[string(r.reach)] {
 			e := w.Expose[k]
 			p := topology.ServicePort{Name: k, Port: e.Port, Target: e.Target, NodePort: e.NodePort}

@@ -27,10 +27,10 @@ func TestServicesAreOneForEachReach(t *testing.T) {
 		}
 	}`)
 	assert.Equal(t, []topology.Service{
-		{Name: "main", Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}},
-		{Name: "node", Exposure: topology.ExposeNode, Ports: []topology.ServicePort{{Name: "admin", Port: 9090, Target: "admin", NodePort: 30090}}},
-		{Name: "lb", Exposure: topology.ExposeLoadBalancer, Ports: []topology.ServicePort{{Name: "web", Port: 8080, Target: "http"}}, Annotations: map[string]string{"a": "b"}},
-	}, w.services())
+		{Name: "shop", Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}},
+		{Name: "shop-node", Exposure: topology.ExposeNode, Ports: []topology.ServicePort{{Name: "admin", Port: 9090, Target: "admin", NodePort: 30090}}},
+		{Name: "shop-lb", Exposure: topology.ExposeLoadBalancer, Ports: []topology.ServicePort{{Name: "web", Port: 8080, Target: "http"}}, Annotations: map[string]string{"a": "b"}},
+	}, w.services("shop"))
 }
 
 func TestEnding(t *testing.T) {
