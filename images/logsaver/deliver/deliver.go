@@ -33,6 +33,9 @@ type Item struct {
 	Batch *batch.Batch
 	// Version of the checkpoint that notes the batch. It is on disk before the batch is anywhere else.
 	Version uint64
+	// Hurry tells that the file may soon be gone (it was rotated or removed): after a crash nobody could read it again.
+	// Such a batch waits for a slow sink a tenth of the usual time.
+	Hurry bool
 	// Release gives the batch's memory back.
 	Release func()
 }
@@ -162,6 +165,9 @@ func (d *Deliverer) take(ctx context.Context) {
 
 func (d *Deliverer) pass(ctx context.Context, item Item) {
 	patience := d.After
+	if item.Hurry {
+		patience /= 10
+	}
 	if d.Status().Err != nil || d.backlog(int64(len(item.Batch.Records))) {
 		patience = 0
 	}
@@ -180,6 +186,9 @@ func (d *Deliverer) pass(ctx context.Context, item Item) {
 	}
 	for {
 		d.order.Lock()
+		if waiting, _, _, _ := d.Spool.Size(); waiting == 0 && d.Status().Err == nil {
+			d.slow(item.Batch)
+		}
 		settled := d.stash(item)
 		d.order.Unlock()
 		if settled {
@@ -199,6 +208,11 @@ func (d *Deliverer) pass(ctx context.Context, item Item) {
 		case <-time.After(200 * time.Millisecond): // the disk may have room again without our doing
 		}
 	}
+}
+
+// slow logs that the spool is being used although the sink does not fail: the first batch of them only.
+func (d *Deliverer) slow(b *batch.Batch) {
+	d.Log.Info("sink is slow, batches go to disk", "batch", b.Name)
 }
 
 // backlog tells that the spool holds more than a few batches, so that waiting for it to run empty takes too long.

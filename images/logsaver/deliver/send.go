@@ -132,7 +132,7 @@ func (d *Deliverer) race(ctx context.Context, b *batch.Batch) (stashed *spool.En
 	if full != nil { // then it waits for the sink alone
 		return nil, <-written
 	}
-	d.Log.Info("sink is slow, a batch goes to disk", "batch", b.Name, "after", d.After.String())
+	d.slow(b)
 	d.Events.Spooled(b)
 	d.Ack(b.Identity, b.Start, b.End)
 	d.order.Unlock()

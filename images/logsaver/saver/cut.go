@@ -6,6 +6,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/batch"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/checkpoint"
+	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/deliver"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/follow"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/frame"
 )
@@ -153,7 +154,7 @@ func (s *Saver) take(e *entry, m *memory, now time.Time) bool {
 	before := e.file.Offset()
 	b, version, err := s.cut(e, m, now)
 	if b != nil {
-		s.submit(b, version, m)
+		s.submit(deliver.Item{Batch: b, Version: version, Hurry: e.rotated || e.removed}, m)
 		return true
 	}
 	s.pool.put(m)

@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/batch"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/checkpoint"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/deliver"
@@ -219,14 +218,15 @@ func (s *Saver) checkpointed(err error) {
 }
 
 // submit hands a batch over. The queue is as deep as there is memory, so it never blocks.
-func (s *Saver) submit(b *batch.Batch, version uint64, m *memory) {
-	_ = s.deliver.Submit(s.ctx, deliver.Item{Batch: b, Version: version, Release: func() {
+func (s *Saver) submit(item deliver.Item, m *memory) {
+	item.Release = func() {
 		s.pool.put(m)
 		select {
 		case s.freed <- struct{}{}:
 		default:
 		}
-	}})
+	}
+	_ = s.deliver.Submit(s.ctx, item)
 }
 
 // unreadable counts each time, and logs each file once a minute.
