@@ -39,8 +39,7 @@ func (c *client) finish(ctx context.Context, t *topology.Topology, objects []*Ob
 	// The UID keeps a record that is deleted at this moment from being made again.
 	marked.SetUID(live.GetUID())
 	if _, err := c.apply(ctx, marked, true); err != nil {
-		again, lookErr := c.get(ctx, record)
-		if lookErr == nil && again == nil {
+		if left, lookErr := c.get(ctx, record); lookErr == nil && left == nil {
 			return nil
 		}
 		return err

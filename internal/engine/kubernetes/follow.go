@@ -2,15 +2,13 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
-
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 )
 
 // A change is what a watch tells: an object as it is now, or that it is gone. The first change of each watch is a fresh
@@ -22,6 +20,9 @@ type change struct {
 	fresh    bool
 	err      error
 }
+
+// outage is how long the API server may be away during a wait: as long as it takes to be started anew.
+const outage = time.Minute
 
 // follow sends all changes of the objects that match, beginning with those that are there. Each watch begins at the
 // newest state, which costs no list, and for which no resource version can be too old; a watch that ends is begun anew.
@@ -35,19 +36,27 @@ func (c *client) follow(ctx context.Context, r schema.GroupVersionResource, name
 			return false
 		}
 	}
+	var lost time.Time
 	for ctx.Err() == nil {
 		w, err := c.dynamic.Resource(r).Namespace(namespace).Watch(ctx, o)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			var config *engine.ConfigError
-			if err = c.explain(err); errors.As(err, &config) && (r == pods || r == events || !send(change{err: err})) {
-				return // Pods and events only tell sooner and more; whoever may not see them does without
+			if lost.IsZero() {
+				lost = time.Now()
 			}
-			_ = pause(ctx, time.Second) // the server may be restarting; the loop ends with ctx
+			refused := apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+			if refused && (r == pods || r == events) {
+				return // they only tell sooner and more; whoever may not see them does without
+			}
+			if (refused || time.Since(lost) > outage) && !send(change{err: c.explain(err)}) {
+				return
+			}
+			_ = pause(ctx, time.Second) // the loop ends with ctx
 			continue
 		}
+		lost = time.Time{}
 		if send(change{fresh: true}) {
 			pass(ctx, w, send)
 		}

@@ -4,10 +4,12 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,6 +195,31 @@ func TestEngineGoesOnWhenItsWatchesBreak(t *testing.T) {
 	require.NoError(t, broken.Wait(s.within(time.Minute), web, nil))
 	assert.Greater(t, watches.Load(), int64(6))
 	require.NoError(t, broken.Delete(s.within(time.Minute), web.Key()))
+}
+
+func TestEngineSitsOutAnOutageOfTheAPI(t *testing.T) {
+	s := newStage(t)
+	web := s.demo(1)
+	web.Groups[0].Containers[0].Probes.Readiness.DelaySeconds = 8
+	patient := s.newEngine(&counter{})
+	var away atomic.Bool
+	patient.config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			if away.Load() {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+			}
+			resp, err := next.RoundTrip(r)
+			if err == nil && r.URL.Query().Get("watch") != "" {
+				body := resp.Body
+				time.AfterFunc(time.Second, func() { body.Close() })
+			}
+			return resp, err
+		})
+	}
+	require.NoError(t, patient.Apply(s.ctx, web, engine.ApplyOptions{Create: true}))
+	away.Store(true)
+	time.AfterFunc(4*time.Second, func() { away.Store(false) })
+	require.NoError(t, patient.Wait(s.within(time.Minute), web, nil))
 }
 
 func TestEngineMakesDoWithoutPodsAndEvents(t *testing.T) {
