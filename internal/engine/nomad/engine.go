@@ -21,6 +21,10 @@
 //     when they change.
 //   - Nomad's capabilities end at the namespace: a grant to scale or observe reaches the other jobs there.
 //   - A client of Nomad kills after 30 seconds at the latest, unless its max_kill_timeout says otherwise.
+//
+// The token needs, in the instance's namespace: submit-job, read-job, list-jobs, read-logs, and all of variables below
+// nomad/jobs/; host-volume-create, -read and -delete for volumes made on demand; node read, unless the configuration says
+// what a core is; and to be a management token where policies are needed: for grants, and to read variables of others.
 package nomad
 
 import (

@@ -47,11 +47,25 @@ func (w *waiter) placement(current []*api.AllocationListStub) *failure {
 			w.blocked[group] = time.Now()
 			continue
 		}
-		if time.Since(since) >= unplaceable {
+		if time.Since(since) >= w.patience(group, unplaced[group]) {
 			return &failure{group: group, reason: "Unschedulable", message: whyNot(unplaced[group])}
 		}
 	}
 	return nil
+}
+
+// patience with a group that has no place. A node tells the servers of the volumes that were made on it some seconds later.
+func (w *waiter) patience(group string, m *api.AllocationMetric) time.Duration {
+	if m != nil && m.ConstraintFiltered["missing compatible host volumes"] > 0 {
+		for _, g := range w.job.TaskGroups {
+			for _, v := range g.Volumes {
+				if *g.Name == group && v.AccessMode != "" { // made for this job
+					return 3 * unplaceable
+				}
+			}
+		}
+	}
+	return unplaceable
 }
 
 // whyNot puts the scheduler's figures into words.

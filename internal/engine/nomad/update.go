@@ -36,7 +36,7 @@ func update(g *topology.Group, ports groupPorts) *api.UpdateStrategy {
 		MinHealthyTime: new(healthy), HealthyDeadline: new(progress - 5*time.Second), ProgressDeadline: new(progress),
 		AutoRevert: new(false), AutoPromote: new(false), Canary: new(0),
 	}
-	if g.Identity == topology.Interchangeable && !ports.static() && !exclusive(g) {
+	if g.Identity == topology.Interchangeable && !ports.static() && !exclusive(g) && len(required(g)) == 0 {
 		u.Canary, u.AutoPromote = new(1), new(true)
 	}
 	if g.Identity == topology.Stable {
