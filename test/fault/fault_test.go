@@ -48,6 +48,13 @@ func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 			happened: "sink is slow",
 		},
 		{
+			name: "when the saver hardly lives long enough to write a batch",
+			adapt: func(_ *testing.T, p *Plan) {
+				p.KillEvery, p.Writing = 230*time.Millisecond, 10*time.Second
+			},
+			happened: "starting",
+		},
+		{
 			name:     "when files are rotated by copying and truncating",
 			adapt:    func(_ *testing.T, p *Plan) { p.CopyTruncate = true; p.Writing = 12 * time.Second },
 			happened: "file was truncated",
