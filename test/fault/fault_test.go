@@ -55,8 +55,10 @@ func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 			happened: "starting",
 		},
 		{
-			name:     "when files are rotated by copying and truncating",
-			adapt:    func(_ *testing.T, p *Plan) { p.CopyTruncate = true; p.Writing = 12 * time.Second },
+			name: "when files are rotated by copying and truncating, and the saver is killed again and again",
+			adapt: func(_ *testing.T, p *Plan) {
+				p.CopyTruncate, p.KillEvery, p.Writing = true, 700*time.Millisecond, 10*time.Second
+			},
 			happened: "file was truncated",
 		},
 		{

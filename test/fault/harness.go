@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,8 +128,10 @@ type saver struct {
 	t      testing.TB
 	binary string
 	config string
-	env    []string
-	user   *syscall.Credential
+	// address of its management API.
+	address string
+	env     []string
+	user    *syscall.Credential
 
 	cmd      *exec.Cmd
 	log      *os.File
@@ -157,6 +160,7 @@ func (s *saver) prepare(root, bucket string, adapt func(*config.Config)) (logs s
 		adapt(c)
 	}
 	c.SetDefaults()
+	s.address = c.Management.Address
 	s.must(c.Validate())
 	data, err := json.Marshal(c)
 	s.must(err)
@@ -249,9 +253,27 @@ func (s *saver) kill() {
 	<-s.watched
 }
 
+// await returns when the saver has started.
+func (s *saver) await() {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		response, err := http.Get("http://" + s.address + "/health/startup")
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the saver does not start:\n%s", tail(s.log.Name()))
+		}
+	}
+}
+
 // finish asks the saver to end, and sees that it does so in order and in time.
 func (s *saver) finish() {
 	s.t.Helper()
+	s.await() // the kernel, and not the saver, answers a signal to a process that has just begun
 	began := time.Now()
 	s.must(s.cmd.Process.Signal(syscall.SIGTERM))
 	ended := make(chan error, 1)
