@@ -21,6 +21,7 @@ func TestOnlyTheServersOwnFailuresAreTriedAgain(t *testing.T) {
 		{"an internal error", apierrors.NewInternalError(errors.New("etcdserver: leader changed")), 2},
 		{"a server that is not ready", apierrors.NewServiceUnavailable("starting"), 2},
 		{"a connection that broke", io.ErrUnexpectedEOF, 2},
+		{"credentials that have expired", apierrors.NewUnauthorized("expired"), 2},
 		{"a refusal", apierrors.NewBadRequest("no"), 1},
 		{"a conflict", apierrors.NewConflict(schema.GroupResource{}, "web", errors.New("changed")), 1},
 		{"a host that is not there", errors.New("dial tcp: connection refused"), 1},
@@ -37,6 +38,12 @@ func TestOnlyTheServersOwnFailuresAreTriedAgain(t *testing.T) {
 			assert.Equal(t, c.tries == 1, err != nil)
 		})
 	}
+	t.Run("credentials that stay wrong are tried twice", func(t *testing.T) {
+		n := 0
+		_, err := again(t.Context(), func() (int, error) { n++; return 0, apierrors.NewUnauthorized("wrong") })
+		assert.True(t, apierrors.IsUnauthorized(err))
+		assert.Equal(t, 2, n)
+	})
 	t.Run("not beyond the time that there is", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()

@@ -108,6 +108,7 @@ func TestConfigurationFaultsNameTheirAttribute(t *testing.T) {
 			return Config{ConfigPath: f}
 		}, "config_context", []string{"no current context"}},
 		{"a host that is no URL", func(string) Config { return Config{Host: "https://"} }, "host", []string{"not a URL"}},
+		{"credentials without TLS", func(string) Config { return Config{Host: "http://red.test", Token: "x"} }, "host", []string{"not sent without TLS"}},
 		{"verification both off and on", func(string) Config {
 			return Config{Host: "https://red.test", Insecure: true, ClusterCACertificate: "x"}
 		}, "insecure", []string{"exclude each other"}},

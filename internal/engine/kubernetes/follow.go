@@ -39,6 +39,9 @@ func (c *client) follow(ctx context.Context, r schema.GroupVersionResource, name
 	var lost time.Time
 	for ctx.Err() == nil {
 		w, err := c.dynamic.Resource(r).Namespace(namespace).Watch(ctx, o)
+		if apierrors.IsUnauthorized(err) { // client-go has asked for new credentials by now
+			w, err = c.dynamic.Resource(r).Namespace(namespace).Watch(ctx, o)
+		}
 		if ctx.Err() != nil {
 			return
 		}

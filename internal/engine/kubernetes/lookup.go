@@ -4,6 +4,7 @@ import (
 	"context"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
@@ -35,8 +36,10 @@ func (e *Engine) List(ctx context.Context, namespace, pattern string) ([]engine.
 	if namespace == "" {
 		namespace = c.namespace
 	}
-	list, err := c.dynamic.Resource(configMaps).Namespace(namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labelRecord + "=true," + labelPattern + "=" + pattern,
+	list, err := again(ctx, func() (*unstructured.UnstructuredList, error) {
+		return c.dynamic.Resource(configMaps).Namespace(namespace).List(ctx, metav1.ListOptions{
+			LabelSelector: labelRecord + "=true," + labelPattern + "=" + pattern,
+		})
 	})
 	if err != nil {
 		return nil, c.explain(err)

@@ -68,6 +68,12 @@ func (c *Config) restConfig() (*rest.Config, string, error) {
 			Detail: err.Error() + ".", Err: err,
 		}
 	}
+	if strings.HasPrefix(r.Host, "http://") && (c.Token != "" || c.Exec != nil || c.Username != "" || c.ClientCertificate != "") {
+		return nil, "", &engine.ConfigError{
+			Attribute: c.endpointAttribute(), Summary: "Credentials are not sent without TLS",
+			Detail: fmt.Sprintf("%s is no https URL, so anybody on the way could read what signs in. Use https, or remove the credentials if something in between (kubectl proxy) has its own.", r.Host),
+		}
+	}
 	namespace, _, err := loader.Namespace()
 	if err != nil || namespace == "" {
 		namespace = "default"

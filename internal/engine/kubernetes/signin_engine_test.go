@@ -108,7 +108,7 @@ func TestEngineSaysWhatIsWrongWithItsConfiguration(t *testing.T) {
 	}
 }
 
-func TestEngineReadsCredentialsAgainForEachRequest(t *testing.T) {
+func TestEngineAsksAgainForCredentialsThatHaveExpired(t *testing.T) {
 	s := newStage(t)
 	s.kubectl("create", "serviceaccount", "deployer")
 	s.kubectl("create", "rolebinding", "deployer", "--clusterrole=edit", "--serviceaccount="+s.namespace+":deployer")
@@ -120,23 +120,23 @@ func TestEngineReadsCredentialsAgainForEachRequest(t *testing.T) {
 		ca, err = os.ReadFile(cluster.CertificateAuthority)
 		require.NoError(t, err)
 	}
-	// The plugin hands out what a file holds, for one request at a time: the credentials are always just about to expire.
+	// The plugin's first token has expired by the time that it is used; the second is good.
 	dir := t.TempDir()
-	plugin, token := filepath.Join(dir, "plugin"), filepath.Join(dir, "token")
+	plugin, token, runs := filepath.Join(dir, "plugin"), filepath.Join(dir, "token"), filepath.Join(dir, "runs")
 	require.NoError(t, os.WriteFile(plugin, []byte(`#!/bin/sh
-printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s","expirationTimestamp":"2000-01-01T00:00:00Z"}}' "$(cat "$TOKEN")"
+token=expired
+[ ! -e "$RUNS" ] || token=$(cat "$TOKEN")
+echo >>"$RUNS"
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s"}}' "$token"
 `), 0o755))
-	require.NoError(t, os.WriteFile(token, []byte("of yesterday"), 0o600))
+	require.NoError(t, os.WriteFile(token, []byte(s.kubectl("create", "token", "deployer")), 0o600))
 	e := New(Config{
 		Host: cluster.Server, ClusterCACertificate: string(ca), Namespace: s.namespace,
-		Exec: &Exec{APIVersion: "client.authentication.k8s.io/v1", Command: plugin, Env: map[string]string{"TOKEN": token}},
+		Exec: &Exec{APIVersion: "client.authentication.k8s.io/v1", Command: plugin, Env: map[string]string{"TOKEN": token, "RUNS": runs}},
 	})
-	key := topology.Key{Pattern: "sidecar", Namespace: s.namespace, Name: "web"}
-	_, err = e.Lookup(s.ctx, key)
-	var config *engine.ConfigError
-	require.ErrorAs(t, err, &config)
-
-	require.NoError(t, os.WriteFile(token, []byte(s.kubectl("create", "token", "deployer")), 0o600))
-	_, err = e.Lookup(s.ctx, key)
+	_, err = e.Lookup(s.ctx, topology.Key{Pattern: "sidecar", Namespace: s.namespace, Name: "web"})
 	require.ErrorIs(t, err, engine.ErrNotFound)
+	raw, err := os.ReadFile(runs)
+	require.NoError(t, err)
+	assert.Equal(t, "\n\n", string(raw), "it ran twice")
 }
