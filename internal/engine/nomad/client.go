@@ -65,7 +65,7 @@ func (e *Engine) connect() (*api.Client, error) {
 	if c.WrapTransport != nil {
 		rt = c.WrapTransport(rt)
 	}
-	headers := http.Header{}
+	headers := http.Header{"User-Agent": {userAgent(c.Version)}}
 	for k, v := range c.Headers {
 		headers.Set(k, v)
 	}
@@ -81,6 +81,10 @@ func (e *Engine) connect() (*api.Client, error) {
 }
 
 const maxConnections = 80
+
+func userAgent(version string) string {
+	return strings.TrimSuffix("terraform-provider-pattern/"+version, "/")
+}
 
 // signed puts the token of now on each request, and repeats what meets a cluster that is busy or between two leaders.
 type signed struct {

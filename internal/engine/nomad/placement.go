@@ -26,7 +26,9 @@ func (w *waiter) unplaced() map[string]*api.AllocationMetric {
 func (w *waiter) placement(current []*api.AllocationListStub) *failure {
 	placed := map[string]int{}
 	for _, a := range current {
-		placed[a.TaskGroup]++
+		if a.JobVersion == *w.job.Version { // not those that wait for their successors
+			placed[a.TaskGroup]++
+		}
 	}
 	unplaced := w.unplaced()
 	for group := range w.blocked {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,6 +42,32 @@ func TestAnUpdateThatFailsLeavesTheOldReplicaServingAndIsRolledBackByTheFormerTo
 	o := r.observe(top)
 	assert.Empty(t, o.Drift)
 	assert.Equal(t, "ready", o.Phase, o.Message)
+}
+
+func TestAnUpdateThatHasNoPlaceFailsEarlyAndLeavesTheOldReplicaServing(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		identity topology.Identity
+	}{{"beside the old one", topology.Interchangeable}, {"instead of the old one", topology.Stable}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			top := r.serving()
+			top.Groups[0].Identity = tc.identity
+			r.up(top)
+			top.Groups[0].Containers[0].Resources.Requests.MemoryBytes = 1 << 42
+			require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+			begun := time.Now()
+			err := r.engine.Wait(within(t, 90), top, func(s string) { t.Log(s) })
+			var not *engine.NotReadyError
+			require.True(t, errors.As(err, &not), "%v", err)
+			assert.Equal(t, "Unschedulable", not.Reason)
+			assert.Contains(t, not.Message, "memory")
+			assert.Less(t, time.Since(begun), 30*time.Second)
+			assert.Equal(t, "hello from main\n", r.ask(top, "/"))
+		})
+	}
 }
 
 func TestAnUpdateLosesNoRequest(t *testing.T) {

@@ -194,6 +194,11 @@ func (w *waiter) confirmed(ctx context.Context) bool {
 	return done && failed == nil
 }
 
+// replaces tells whether the newest version has replicas of its own in a group.
+func (w *waiter) replaces(group string) bool {
+	return w.followed() && w.deployment.TaskGroups[group] != nil
+}
+
 // followed tells whether there is a deployment of the newest version.
 func (w *waiter) followed() bool {
 	d := w.deployment
@@ -271,7 +276,7 @@ func (w *waiter) judge() (done bool, line string, err *failure) {
 	for _, g := range w.job.TaskGroups {
 		n := 0
 		for _, a := range current {
-			if a.TaskGroup == *g.Name && w.ready(a) {
+			if a.TaskGroup == *g.Name && w.ready(a) && (!w.replaces(*g.Name) || a.JobVersion == *w.job.Version) {
 				n++
 			}
 		}
