@@ -227,6 +227,9 @@ func (s *saver) start() {
 // watch notes the peak of resident memory until the process has none.
 func (s *saver) watch(pid int, done chan struct{}) {
 	defer close(done)
+	// The kernel keeps the peak; the last look is at most this old when the process is killed.
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
@@ -242,7 +245,7 @@ func (s *saver) watch(pid int, done chan struct{}) {
 			s.resident = max(s.resident, kib<<10)
 			s.mu.Unlock()
 		}
-		time.Sleep(20 * time.Millisecond) // sampling, not waiting: the kernel keeps the peak
+		<-tick.C
 	}
 }
 
@@ -256,7 +259,9 @@ func (s *saver) kill() {
 // await returns when the saver has started.
 func (s *saver) await() {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
 		response, err := http.Get("http://" + s.address + "/health/startup")
 		if err == nil {
 			_ = response.Body.Close()

@@ -67,7 +67,7 @@ func (s slow) Write(data []byte) (int, error) {
 		cost := int64(len(data)) * int64(time.Second) / rate
 		free := max(s.next.Load(), time.Now().UnixNano()) + cost
 		s.next.Store(free)
-		time.Sleep(time.Until(time.Unix(0, free)))
+		<-time.After(time.Until(time.Unix(0, free)))
 	}
 	return s.to.Write(data)
 }

@@ -93,7 +93,7 @@ func (d *Deliverer) sendDirect(ctx context.Context, item Item) {
 	pause := backoff{min: d.RetryMin, max: d.RetryMax}
 	for {
 		stashed, err := d.race(ctx, b)
-		settled := false
+		var settled bool
 		switch {
 		case stashed != nil && err == nil:
 			d.forget(*stashed)

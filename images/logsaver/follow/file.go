@@ -31,7 +31,7 @@ func KeyOf(info os.FileInfo) (Key, bool) {
 	if !ok {
 		return Key{}, false
 	}
-	return Key{Dev: uint64(stat.Dev), Ino: stat.Ino}, true
+	return Key{Dev: stat.Dev, Ino: stat.Ino}, true
 }
 
 // A File is open, and stays readable under any name or none.

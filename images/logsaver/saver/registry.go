@@ -76,9 +76,6 @@ func (e *entry) resume() (int64, follow.Print) {
 	return e.Offset, e.Tail
 }
 
-// settled tells that nothing of the file is on its way.
-func (e *entry) settled() bool { return len(e.Pending) == 0 && len(e.replay) == 0 }
-
 // A registry is all files that are known. Its state is what the checkpoint keeps.
 type registry struct {
 	mu      sync.Mutex

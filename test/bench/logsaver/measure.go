@@ -34,8 +34,12 @@ func pinned(o options, name string, env []string, done func() (bool, error), arg
 	if err := cmd.Start(); err != nil {
 		return figure{}, fmt.Errorf("%s: %w", name, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed = cmd.Wait()
+	}()
 	f := figure{program: name}
 	for f.took == 0 {
 		ok, err := done()
@@ -53,16 +57,17 @@ func pinned(o options, name string, env []string, done func() (bool, error), arg
 			return f, fmt.Errorf("%s: not done after %s\n%s", name, limit, log.String())
 		}
 		select {
-		case err := <-ended:
-			return f, fmt.Errorf("%s has ended too early: %v\n%s", name, err, log.String())
+		case <-ended:
+			return f, fmt.Errorf("%s has ended too early: %s\n%s", name, cmd.ProcessState, log.String())
 		case <-time.After(look):
 		}
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return f, fmt.Errorf("%s: %w", name, err)
 	}
-	if err := <-ended; err != nil {
-		return f, fmt.Errorf("%s: %w\n%s", name, err, log.String())
+	<-ended
+	if failed != nil {
+		return f, fmt.Errorf("%s: %w\n%s", name, failed, log.String())
 	}
 	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	if !ok {
