@@ -88,7 +88,7 @@ func TestPromise02ItNeverFallsBackToLocalhost(t *testing.T) {
 
 func TestEachWayOfNotReachingAnEngineHasItsOwnError(t *testing.T) {
 	t.Parallel()
-	plain := newTLS(t)
+	plain := newTLS(t, http.NotFoundHandler())
 	for _, c := range []struct {
 		name     string
 		engine   string // that must be up
@@ -186,16 +186,19 @@ func kubeBy(t *testing.T, attribute string, value any) object {
 	return with(object{"host": config.Host, "cluster_ca_certificate": string(ca)}, object{attribute: value})
 }
 
-// tlsServer is somebody else's HTTPS server.
+// tlsServer is an HTTPS server with a certificate of its own.
 type tlsServer struct{ url, ca string }
 
-func newTLS(t *testing.T) tlsServer {
+func newTLS(t *testing.T, handler http.Handler) tlsServer {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = quiet
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.StartTLS()
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
 	u, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})

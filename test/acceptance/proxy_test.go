@@ -107,8 +107,9 @@ func withNumber(ctx context.Context, n int) context.Context {
 // quiet is the log of servers whose clients break off on purpose.
 var quiet = log.New(io.Discard, "", 0)
 
-// newGuard stands before a proxy and answers 401 to whoever is not let in.
-func newGuard(t *testing.T, base string, lets func(*http.Request) bool) (address string) {
+// newGuard stands before a proxy, speaks TLS (without which client-go sends no credentials), and answers 401 to whoever is
+// not let in.
+func newGuard(t *testing.T, base string, lets func(*http.Request) bool) tlsServer {
 	t.Helper()
 	to, err := url.Parse(base)
 	if err != nil {
@@ -116,7 +117,7 @@ func newGuard(t *testing.T, base string, lets func(*http.Request) bool) (address
 	}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1, ErrorLog: quiet}
 	var mu sync.Mutex
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return newTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		in := lets(r)
 		mu.Unlock()
@@ -128,9 +129,4 @@ func newGuard(t *testing.T, base string, lets func(*http.Request) bool) (address
 		}
 		forward.ServeHTTP(w, r)
 	}))
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
-	return server.URL
 }
