@@ -23,6 +23,9 @@
 // While the sink is away, batches go to a spool on disk of bounded size. When it is full, reading stops and the files
 // are the buffer; or lines are dropped and counted, if the configuration says so.
 //
+// A batch that the sink refuses for good (Loki: a line too long for it) while it takes others is put aside, as a file
+// .refused in the spool, and counted; only the last four are kept.
+//
 // Memory does not grow with the number of files or the length of an outage: about 12 MiB and five times
 // batch.max_bytes.
 //

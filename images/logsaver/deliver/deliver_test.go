@@ -29,6 +29,7 @@ type sink struct {
 	hang    chan struct{} // writes wait until it is closed
 	writing chan struct{} // gets a value as a write begins
 	names   []string
+	poison  string // the name of a batch that is always refused
 	checks  int
 }
 
@@ -51,6 +52,9 @@ func (s *sink) Write(ctx context.Context, b *batch.Batch) error {
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
+	}
+	if b.Name == s.poison {
+		return errRefused
 	}
 	s.names = append(s.names, b.Name)
 	return nil
@@ -290,6 +294,30 @@ func TestARefusalIsKnownBeforeThereIsAnythingToWriteAndUntilItEnds(t *testing.T)
 	b.eventually("it is counted", func() bool { return b.get(&b.events.permanent) > 0 })
 	b.sink.set(nil)
 	b.eventually("its end is known", func() bool { return b.Status().Err == nil })
+}
+
+func TestABatchThatAloneIsRefusedIsPutAside(t *testing.T) {
+	b := newBench(t)
+	b.sink.poison = "1"
+	b.run()
+	b.submit(0, 4)
+	b.eventually("the others are delivered", func() bool { return len(b.sink.taken()) == 3 })
+	b.eventually("it is counted", func() bool { return b.get(&b.events.dropped) == 1 })
+	b.Finish()
+	<-b.ended
+	assert.Equal(t, []string{"0", "2", "3"}, b.sink.names)
+	require.NoError(t, b.Status().Err, "the sink is well")
+}
+
+func TestARefusalOfAllPutsNothingAside(t *testing.T) {
+	b := newBench(t)
+	b.sink.err = errRefused
+	b.run()
+	b.submit(0, 4)
+	b.eventually("it was tried often", func() bool { return b.get(&b.events.permanent) > 20 })
+	assert.Zero(t, b.get(&b.events.dropped))
+	b.sink.set(nil)
+	b.finish(4)
 }
 
 func TestNothingIsWrittenBeforeItIsNoted(t *testing.T) {

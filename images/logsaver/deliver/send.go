@@ -46,7 +46,7 @@ func (d *Deliverer) send(ctx context.Context) {
 func (d *Deliverer) sendSpooled(ctx context.Context, entry spool.Entry) {
 	pause := backoff{min: d.RetryMin, max: d.RetryMax}
 	defer d.hold(nil)
-	for ctx.Err() == nil {
+	for refusals := 0; ctx.Err() == nil; {
 		if oldest, ok := d.Spool.Oldest(); !ok || oldest != entry {
 			return
 		}
@@ -58,12 +58,48 @@ func (d *Deliverer) sendSpooled(ctx context.Context, entry spool.Entry) {
 				d.forget(entry)
 				return
 			}
+			if d.Permanent(err) {
+				if refusals++; refusals >= refusalsBeforeDoubt && d.poisonous(ctx, entry, err) {
+					return
+				}
+			}
 		} else {
 			d.note(err)
 		}
 		d.hold(nil)
 		pause.wait(ctx)
 	}
+}
+
+// refusalsBeforeDoubt is how often the sink refuses a batch until it is asked whether it takes another one.
+const refusalsBeforeDoubt = 3
+
+// poisonous finds out whether the sink refuses just this batch (a line that is too long for it, a time that is too old),
+// and not all of them. The proof is that it takes the next one. Then the batch is put aside, or nothing would ever be
+// delivered again.
+func (d *Deliverer) poisonous(ctx context.Context, entry spool.Entry, cause error) bool {
+	waiting := d.Spool.Entries()
+	if len(waiting) < 2 || waiting[0] != entry {
+		return false
+	}
+	b, err := d.Spool.Load(waiting[1], d.memory)
+	if err != nil {
+		return false
+	}
+	d.memory = b.Records
+	if d.attempt(ctx, b) != nil {
+		return false
+	}
+	d.forget(waiting[1])
+	path, err := d.Spool.SetAside(entry)
+	if err != nil {
+		d.Log.Error("refused batch not put aside", "error", err.Error())
+		return false
+	}
+	d.Events.Dropped("refused", entry.Lines, entry.Size)
+	d.Log.Error("the sink refuses a batch for good and takes others; it was put aside", "lines", entry.Lines, "kept", path, "error", cause.Error())
+	d.nudge(d.room)
+	return true
 }
 
 // hold says which entry is being written, so that no policy gives it up meanwhile.

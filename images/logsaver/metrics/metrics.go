@@ -67,8 +67,8 @@ func New(registry prometheus.Registerer) *Metrics {
 	m.failed = by("logsaver_failed_attempts_total", "Attempts at the sink that failed and are repeated.", "kind")
 	m.spooled = counter("logsaver_spooled_batches_total", "Batches that went to disk.")
 	m.unreadable = counter("logsaver_unreadable_total", "Times that a file could not be read.")
-	m.droppedLines = by("logsaver_dropped_lines_total", "Lines given up because the spool was full.", "policy")
-	m.droppedBytes = by("logsaver_dropped_bytes_total", "Bytes given up because the spool was full.", "policy")
+	m.droppedLines = by("logsaver_dropped_lines_total", "Lines given up, by the reason: the spool was full (drop_oldest, drop_newest), or the sink refuses them for good (refused).", "policy")
+	m.droppedBytes = by("logsaver_dropped_bytes_total", "Bytes given up, by the same reasons.", "policy")
 	m.truncated = by("logsaver_truncations_total", "Files found truncated.", "input")
 	m.lost = by("logsaver_lost_bytes_total", "Bytes that may be missing, because a file was truncated or removed before they were saved.", "input", "reason")
 	m.seconds = prometheus.NewHistogram(prometheus.HistogramOpts{

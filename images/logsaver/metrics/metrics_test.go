@@ -44,7 +44,7 @@ func TestWhatIsShown(t *testing.T) {
 	m.Spooled(nil)
 	m.Dropped("drop_oldest", 4, 44)
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP logsaver_dropped_lines_total Lines given up because the spool was full.
+# HELP logsaver_dropped_lines_total Lines given up, by the reason: the spool was full (drop_oldest, drop_newest), or the sink refuses them for good (refused).
 # TYPE logsaver_dropped_lines_total counter
 logsaver_dropped_lines_total{policy="drop_oldest"} 4
 # HELP logsaver_failed_attempts_total Attempts at the sink that failed and are repeated.

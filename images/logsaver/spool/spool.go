@@ -44,7 +44,12 @@ type Spool struct {
 	next    uint64
 }
 
-const suffix = ".batch"
+const (
+	suffix  = ".batch"
+	refused = ".refused"
+	// keepRefused is the number of refused batches whose files are kept.
+	keepRefused = 4
+)
 
 // Open reads what an earlier process left in the directory.
 func Open(dir string, limit int64) (*Spool, error) {
@@ -227,6 +232,30 @@ func (s *Spool) Remove(entry Entry) (bool, error) {
 		return true, fmt.Errorf("spool: %w", err)
 	}
 	return true, nil
+}
+
+// SetAside takes an entry out that the sink will never take, and keeps its file for a person to look at, under the path
+// that it returns. Only the last few are kept.
+func (s *Spool) SetAside(entry Entry) (path string, err error) {
+	path = strings.TrimSuffix(s.path(entry.sequence), suffix) + refused
+	if err := os.Link(s.path(entry.sequence), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", fmt.Errorf("spool: %w", err)
+	}
+	if _, err := s.Remove(entry); err != nil {
+		return "", err
+	}
+	aside, err := filepath.Glob(filepath.Join(s.dir, "*"+refused))
+	if err != nil {
+		return "", fmt.Errorf("spool: %w", err)
+	}
+	slices.Sort(aside) // the numbers have a fixed width
+	for len(aside) > keepRefused {
+		if err := os.Remove(aside[0]); err != nil {
+			return "", fmt.Errorf("spool: %w", err)
+		}
+		aside = aside[1:]
+	}
+	return path, nil
 }
 
 // Entries are all that wait, oldest first.

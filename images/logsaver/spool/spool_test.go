@@ -78,6 +78,32 @@ func TestSpoolIsBounded(t *testing.T) {
 	require.NoError(t, err, "there is room again")
 }
 
+func TestSpoolKeepsTheLastOfWhatWasSetAside(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir, 1<<20)
+	require.NoError(t, err)
+	var last string
+	for i := range 10 {
+		entry, err := s.Put(some(i, fmt.Sprintf("line %d\n", i)))
+		require.NoError(t, err)
+		last, err = s.SetAside(entry)
+		require.NoError(t, err)
+	}
+	batches, _, bytes, _ := s.Size()
+	assert.Zero(t, batches)
+	assert.Zero(t, bytes)
+	data, err := os.ReadFile(last)
+	require.NoError(t, err)
+	assert.Contains(t, string(data), "line 9\n")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, keepRefused)
+	again, err := Open(dir, 1<<20)
+	require.NoError(t, err)
+	batches, _, _, _ = again.Size()
+	assert.Zero(t, batches, "it is not sent again")
+}
+
 func TestSpoolTellsOfADamagedEntry(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "0000000000000001.batch"), []byte("no header"), 0o600))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,7 @@ type part struct {
 type program struct {
 	rt      *image.Runtime[config.Config]
 	metrics *metrics.Metrics
+	memory  int64 // that the container has for Go, in bytes
 	current atomic.Pointer[part]
 	next    chan *config.Config
 	drain   chan struct{}
@@ -49,8 +51,8 @@ type program struct {
 }
 
 func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
-	limitMemory(rt.File.Current())
 	p := &program{
+		memory: debug.SetMemoryLimit(-1),
 		rt: rt, metrics: metrics.New(rt.Metrics), next: make(chan *config.Config, 1),
 		drain: make(chan struct{}), drained: make(chan struct{}),
 	}
@@ -68,6 +70,7 @@ func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 
 // open makes the saver of a configuration.
 func (p *program) open(ctx context.Context, c *config.Config) error {
+	limitMemory(c, p.memory)
 	made, err := sink.New(ctx, c)
 	if err != nil {
 		return err
