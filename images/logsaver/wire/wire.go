@@ -53,7 +53,7 @@ type program struct {
 func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 	p := &program{
 		memory: debug.SetMemoryLimit(-1),
-		rt: rt, metrics: metrics.New(rt.Metrics), next: make(chan *config.Config, 1),
+		rt:     rt, metrics: metrics.New(rt.Metrics), next: make(chan *config.Config, 1),
 		drain: make(chan struct{}), drained: make(chan struct{}),
 	}
 	if err := p.open(ctx, rt.File.Current()); err != nil {
