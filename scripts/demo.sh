@@ -49,7 +49,7 @@ EOF
 }
 
 provider() {
-  [ -d "$PLUGINS" ] && find "$PLUGINS" -path "*/container-patterns/pattern/$VERSION/*" -type f | grep -q . || touch "$DEMO/provider-is-ours"
+  [ -d "$PLUGINS" ] && [ -n "$(find "$PLUGINS" -path "*/container-patterns/pattern/$VERSION/*" -type f)" ] || touch "$DEMO/provider-is-ours"
   make -s install
 }
 

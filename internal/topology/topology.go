@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 )
 
 // LabelPrefix begins every label, annotation and meta key that the project writes.
@@ -34,10 +35,14 @@ type Topology struct {
 }
 
 // Revision is a short digest of all that the engine would run: equal topologies have equal revisions, in whatever
-// namespace.
+// namespace, and whether or not the keys of secrets are known.
 func (t *Topology) Revision() string {
 	anywhere := *t
 	anywhere.Namespace = ""
+	anywhere.Secrets = slices.Clone(t.Secrets)
+	for i := range anywhere.Secrets {
+		anywhere.Secrets[i].Keys = nil
+	}
 	raw, err := json.Marshal(&anywhere)
 	if err != nil { // every field is plain data
 		panic(err)

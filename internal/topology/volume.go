@@ -55,7 +55,7 @@ type Secret struct {
 	Version string `json:"version,omitempty"`
 	// Values are known only while they are being applied. Nil leaves what the cluster has.
 	Values map[string]string `json:"-"`
-	// Keys that the values have.
+	// Keys that the values have, where the values are known or were when they were applied.
 	Keys []string `json:"keys,omitempty"`
 	// Generate makes random values, straight into the cluster, of so many bytes of entropy by key, where there are none yet.
 	Generate map[string]int `json:"generate,omitempty"`

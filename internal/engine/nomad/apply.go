@@ -88,7 +88,32 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	if err := e.makeVolumes(ctx, k, p.Volumes, counts); err != nil {
 		return err
 	}
+	if err := e.tryAgain(ctx, k, p.Job, job); err != nil {
+		return err
+	}
 	return e.register(ctx, k, p.Job, job)
+}
+
+// tryAgain gives a job whose newest version has failed another version, though nothing that runs differs: Nomad makes no
+// second deployment of the same one, whatever was mended outside of it. The description for Nomad's web interface restarts
+// nothing.
+func (e *Engine) tryAgain(ctx context.Context, k topology.Key, job, was *api.Job) error {
+	if was == nil {
+		return nil
+	}
+	job.UI = was.UI
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	d, _, err := c.Jobs().LatestDeployment(k.Name, e.query(ctx, k.Namespace))
+	if err != nil {
+		return e.fault("read the deployment of "+object(k), err)
+	}
+	if d != nil && d.Status == api.DeploymentStatusFailed && d.JobVersion == *was.Version {
+		job.UI = &api.JobUIConfig{Description: "Tried again after the failed deployment " + d.ID + "."}
+	}
+	return nil
 }
 
 // mayTake keeps a creation from taking over an instance that somebody has finished with another spec.

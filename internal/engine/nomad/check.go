@@ -72,7 +72,7 @@ func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
 			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the variable %q are not known here, so its files have no names: read its values as env, or let the instance own the secret", v.Secret.Name)
 		}
 		if v.Secret != nil && v.Secret.Own && !hasKeys(t, v.Secret.Name) {
-			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the secret %q are not known here, so its files have no names", v.Secret.Name)
+			l.AddNeeding([]string{"secrets"}, fault.Key("volumes", v.Name)+".secret", "the keys of the secret %q are not known here, so its files have no names", v.Secret.Name)
 		}
 	}
 	for i := range g.Containers {

@@ -61,6 +61,12 @@ func (e *Engine) connect() (*api.Client, error) {
 	if err := api.ConfigureTLS(&http.Client{Transport: transport}, c.tls()); err != nil {
 		return nil, tlsFault(c, err)
 	}
+	if c.CertFile != "" && c.KeyFile != "" { // short-lived ones are renewed under our feet
+		transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+			return &pair, err
+		}
+	}
 	var rt http.RoundTripper = transport
 	if c.WrapTransport != nil {
 		rt = c.WrapTransport(rt)
@@ -76,7 +82,7 @@ func (e *Engine) connect() (*api.Client, error) {
 	if err != nil {
 		return nil, &engine.ConfigError{Attribute: "address", Summary: "Nomad's address cannot be used", Detail: err.Error(), Err: err}
 	}
-	e.client = client
+	e.client, e.transport = client, transport
 	return client, nil
 }
 

@@ -46,7 +46,7 @@ func TestEachFaultOfTheConfigurationHasItsOwnMessage(t *testing.T) {
 		{"a token that is none", Config{Token: "nonsense"}, "token", "NOMAD_TOKEN"},
 		{"a token file that is not there", Config{TokenFile: nowhere}, "token_file", "not-there"},
 		{"a CA file that is not there", Config{Address: tls.URL, CAFile: nowhere}, "ca_file", "not-there"},
-		{"a certificate without a key", Config{Address: tls.URL, CertPEM: "x"}, "cert_file", "key"},
+		{"a certificate without a key", Config{Address: tls.URL, CertPEM: "x"}, "cert_pem", "key"},
 		{"an unknown region", Config{Region: "mars"}, "region", "mars"},
 		{"an unknown namespace", Config{Namespace: "nowhere"}, "namespace", "nowhere"},
 	} {

@@ -64,7 +64,9 @@ func (d *differ) job(diff *api.JobDiff) {
 		return
 	}
 	d.fields("", diff.Fields)
-	d.objects("", diff.Objects)
+	d.objects("", slices.DeleteFunc(slices.Clone(diff.Objects), func(o *api.ObjectDiff) bool {
+		return o.Name == "UI" // see tryAgain
+	}))
 	for _, g := range diff.TaskGroups {
 		at := "." + g.Name
 		if g.Type == "Added" || g.Type == "Deleted" {

@@ -28,6 +28,7 @@
 package nomad
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 
@@ -44,9 +45,10 @@ const Name = "nomad"
 type Engine struct {
 	cfg Config
 
-	mu     sync.Mutex
-	client *api.Client
-	mhz    map[string]int // by node pool and datacenters
+	mu        sync.Mutex
+	client    *api.Client
+	transport *http.Transport
+	mhz       map[string]int // by node pool and datacenters
 
 	waits atomic.Int64 // how many hold blocking queries
 }

@@ -118,11 +118,11 @@ func tlsBlame(c Config, err error) error {
 	text := err.Error()
 	switch {
 	case errors.As(err, &unknown):
-		return blame("ca_file", "Nomad's certificate is signed by an unknown CA", "set nomad.ca_file, nomad.ca_pem or NOMAD_CACERT to the CA that signed it")
+		return blame(c.caAttribute(), "Nomad's certificate is signed by an unknown CA", "set nomad.ca_file, nomad.ca_pem or NOMAD_CACERT to the CA that signed it")
 	case errors.As(err, &host):
 		return blame("tls_server_name", "Nomad's certificate is for another name", "set nomad.tls_server_name or NOMAD_TLS_SERVER_NAME to a name that it carries (Nomad's own is server.REGION.nomad)")
 	case errors.As(err, &invalid):
-		return blame("ca_file", "Nomad's certificate is not valid", "see that it has not expired and that the CA is the right one")
+		return blame(c.caAttribute(), "Nomad's certificate is not valid", "see that it has not expired and that the CA is the right one")
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return blame("address", "Nomad speaks plain HTTP here", "write the address with http://, not "+c.Address)
 	case errors.As(err, &alert), strings.Contains(text, "remote error: tls"):
@@ -131,17 +131,28 @@ func tlsBlame(c Config, err error) error {
 	return nil
 }
 
+// caAttribute is the one by which the CA was given.
+func (c Config) caAttribute() string {
+	switch {
+	case c.CAPEM != "":
+		return "ca_pem"
+	case c.CAPath != "" && c.CAFile == "":
+		return "ca_path"
+	}
+	return "ca_file"
+}
+
 // tlsFault explains TLS files that cannot be used.
 func tlsFault(c Config, err error) error {
-	attribute := "ca_file"
-	if c.CAPEM != "" {
-		attribute = "ca_pem"
-	}
-	if strings.Contains(err.Error(), "client cert") || c.CertFile != "" && strings.Contains(err.Error(), c.CertFile) || strings.Contains(err.Error(), "tls:") {
-		attribute = "cert_file"
-	}
-	if c.KeyFile != "" && strings.Contains(err.Error(), c.KeyFile) {
+	attribute, text := c.caAttribute(), err.Error()
+	switch {
+	case c.KeyFile != "" && strings.Contains(text, c.KeyFile):
 		attribute = "key_file"
+	case strings.Contains(text, "lient cert") || strings.Contains(text, "tls:") || c.CertFile != "" && strings.Contains(text, c.CertFile):
+		attribute = "cert_file"
+		if c.CertPEM != "" {
+			attribute = "cert_pem"
+		}
 	}
-	return &engine.ConfigError{Attribute: attribute, Summary: "Nomad's TLS files cannot be used", Detail: err.Error(), Err: err}
+	return &engine.ConfigError{Attribute: attribute, Summary: "Nomad's TLS files cannot be used", Detail: text, Err: err}
 }

@@ -119,3 +119,47 @@ func TestAWaitFailsEarlyAndSaysWhy(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatHasFailedIsTriedAgainOnceItIsMendedOutside(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.serving()
+	g := &top.Groups[0]
+	g.Volumes = []topology.Volume{{Name: "data", Persistent: &topology.PersistentVolume{Existing: "data"}}}
+	c := &g.Containers[0]
+	c.Mounts = []topology.Mount{{Volume: "data", Path: "/data"}}
+	mended := "/data/" + top.Name
+	c.Probes.Readiness.HTTP.Path = "/file?path=" + mended
+	g.Update.ProgressSeconds = 12
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{Create: true}))
+	var not *engine.NotReadyError
+	require.True(t, errors.As(r.engine.Wait(within(t, 60), top, nil), &not))
+	require.Equal(t, "ProgressDeadlineExceeded", not.Reason)
+
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{Create: true}))
+	require.True(t, errors.As(r.engine.Wait(within(t, 60), top, nil), &not), "it is not mended yet")
+
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{Create: true}))
+	r.eventually(30, func() bool {
+		for _, a := range r.allocs(top) {
+			info, _, err := r.client.Allocations().Info(a.ID, nil)
+			if err != nil || info.AllocatedResources == nil {
+				continue
+			}
+			for _, p := range info.AllocatedResources.Shared.Ports {
+				if _, err := r.get(address0(p.HostIP, p.Value), "/write", values("path", mended, "text", "x")); err == nil {
+					return true
+				}
+			}
+		}
+		return false
+	}, "mended")
+	require.NoError(t, r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }))
+	assert.Empty(t, r.observe(top).Drift)
+	before := r.allocs(top)[0]
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	after := r.allocs(top)[0]
+	assert.Equal(t, before.ID, after.ID)
+	assert.Equal(t, before.JobVersion, after.JobVersion, "what has succeeded is left alone")
+}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,6 +43,10 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, v, `is not set: run test/engines/engines.sh up nomad, and eval "$(test/engines/engines.sh env)"`)
 			os.Exit(1)
 		}
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // the tests mostly wait
+		_ = f.Value.Set("6")
 	}
 	os.Exit(m.Run())
 }

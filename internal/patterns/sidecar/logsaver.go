@@ -125,11 +125,11 @@ func (s *LogSaver) config(p place) *config.Config {
 	return c
 }
 
-// shutdownGrace is what the end of a replica leaves to its log saver, which ends after main: all but the drain and the
-// moment that the exit itself takes.
+// shutdownGrace is what the end of a replica leaves to its log saver: all but the moment that the exit itself takes. What
+// main takes of it is not known; a kill loses nothing that is still on disk.
 func shutdownGrace(e topology.Termination) time.Duration {
 	const exit = 2
-	return time.Duration(max(1, e.GraceSeconds-e.DrainSeconds-exit)) * time.Second
+	return time.Duration(max(1, e.GraceSeconds-exit)) * time.Second
 }
 
 // envReplica tells a framework container which replica it is in.

@@ -95,7 +95,6 @@ func TestValidateNamesThePathOfEveryFault(t *testing.T) {
 		{"replicas that share a volume by accident", `{"volumes": {"data": {"persistent": {"size": "1Gi"}}}}`, []string{`volumes["data"].persistent.shared`}},
 		{"an exposed port that main does not have", `{"expose": {"admin": {}}}`, []string{`expose["admin"].target`}},
 		{"a node port without its reach", `{"expose": {"http": {"node_port": 30080}}}`, []string{`expose["http"].node_port`}},
-		{"a drain beyond the grace", `{"termination": {"grace": "5s", "drain": "5s"}}`, []string{"termination.drain"}},
 		{"an identity that there is not", `{"identity": "sticky"}`, []string{"identity"}},
 		{"secret values without a version", `{"secrets": {"s": {"values_wo": {"k": "v"}}}}`, []string{`secrets["s"]`, `secrets["s"].values_wo_version`}},
 		{"root without saying so", `{"main": {"security": {"user": 0}}}`, []string{"main.security.user"}},

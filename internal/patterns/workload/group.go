@@ -65,7 +65,6 @@ func (w *Workload) Ending() topology.Termination {
 		t.GraceSeconds = orElse(w.Termination.Grace.Seconds(), t.GraceSeconds)
 		t.DrainSeconds = orElse(w.Termination.Drain.Seconds(), t.DrainSeconds)
 	}
-	t.DrainSeconds = min(t.DrainSeconds, max(0, t.GraceSeconds-1))
 	return t
 }
 
@@ -111,7 +110,7 @@ func (w *Workload) secrets() []topology.Secret {
 	var out []topology.Secret
 	for _, k := range sorted(w.Secrets) {
 		s := w.Secrets[k]
-		out = append(out, topology.Secret{Name: k, Version: s.Version, Values: s.Values, Generate: s.Generate})
+		out = append(out, topology.Secret{Name: k, Version: s.Version, Values: s.Values, Keys: sorted(s.Values), Generate: s.Generate})
 	}
 	return out
 }

@@ -42,7 +42,6 @@ func TestEnding(t *testing.T) {
 		{"who is exposed drains", `{"expose": {"http": {}}}`, topology.Termination{GraceSeconds: 30, DrainSeconds: 3}},
 		{"what is written holds", `{"expose": {"http": {}}, "termination": {"grace": "90s", "drain": "10s"}}`, topology.Termination{GraceSeconds: 90, DrainSeconds: 10}},
 		{"parts of a second count whole", `{"termination": {"grace": "1500ms"}}`, topology.Termination{GraceSeconds: 2}},
-		{"the default drain leaves a short grace some time", `{"expose": {"http": {}}, "termination": {"grace": "2s"}}`, topology.Termination{GraceSeconds: 2, DrainSeconds: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, decode(t, c.workload).Ending()) })
 	}

@@ -103,9 +103,6 @@ func (w *Workload) Validate(l *fault.List, scope *Scope) {
 			l.Add(fault.At("spread", i)+".over", `must not be empty: "node", "zone", or the engine's own topology key`)
 		}
 	}
-	if t := w.Termination; t != nil && t.Grace > 0 && t.Drain >= t.Grace {
-		l.Add("termination.drain", "%s must be below the grace of %s, which it is part of", t.Drain, t.Grace)
-	}
 }
 
 // Validate one container.

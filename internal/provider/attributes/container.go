@@ -98,7 +98,7 @@ func hooks() nestedObject {
 	}
 	return object("What happens at the turning points of the container's life.", Map{
 		"post_start": hook("Right after the container has started."),
-		"pre_stop":   hook("Before the container is asked to end; part of the grace."),
+		"pre_stop":   hook("Before the container is asked to end. On Kubernetes it takes the place of the drain."),
 	})
 }
 

@@ -27,7 +27,7 @@ func Kubernetes() nestedObject {
 			"hostnames": schema.ListAttribute{Required: true, ElementType: types.StringType, MarkdownDescription: "Names of the address."},
 		}),
 		"fs_group":        number("Group ID that owns the volumes. Default: 65532; `-1` leaves the choice to the cluster, as OpenShift wants it."),
-		"dns_policy":      str("`ClusterFirst` (default), `Default` or `None`."),
+		"dns_policy":      str("`ClusterFirst` (default) or `Default`."),
 		"scheduler":       str("Scheduler that places the Pods."),
 		"max_unavailable": str("How many replicas an eviction may take away at once, as a number or a percentage; makes a PodDisruptionBudget."),
 	})

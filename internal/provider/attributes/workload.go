@@ -61,9 +61,9 @@ func Workload() Map {
 			"over":     required(str("`node`, `zone`, or the engine's own topology key.")),
 			"required": flag("Whether a placement that is not apart is impossible rather than unliked. Default: `false`."),
 		}),
-		"termination": object("How a replica ends: it leaves its services, drains, is asked to end, and is killed after the grace. Companions end after main.", Map{
-			"grace": str("Time from the beginning of the end to the kill. Default: `30s`.", duration),
-			"drain": str("Part of the grace: time between leaving the services and being asked to end. Default: `3s` with `expose`, else `0s`.", duration),
+		"termination": object("How a replica ends: it leaves its services, drains, is asked to end, and is killed when the grace is over. Companions end after main.", Map{
+			"grace": str("Time from being asked to end to the kill. Default: `30s`.", duration),
+			"drain": str("Time between leaving the services and being asked to end, before the grace. Default: `3s` with `expose`, else `0s`.", duration),
 		}),
 		"update": object("How a new revision replaces the old one.", Map{
 			"min_ready": str("Time that a new replica must be ready before it counts. Default: `0s`.", duration),

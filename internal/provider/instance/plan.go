@@ -69,8 +69,13 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		r.planUnknown(ctx, resp, attributes.Status())
 		return
 	}
-	t := r.topology(w, w.record)
-	AddFaults(&resp.Diagnostics, "", r.target.Engine.Check(t))
+	configured, err := r.kind.read(req.Config.Raw) // it has the keys of write-only values
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid configuration", err.Error())
+		return
+	}
+	t := r.topology(configured, w.record)
+	AddFaults(&resp.Diagnostics, "", fault.List(r.target.Engine.Check(t)).Known(configured.unknown))
 	if resp.Diagnostics.HasError() {
 		return
 	}
