@@ -21,7 +21,7 @@ REQUESTS=20
 
 engine() {
   engine_is_up "$ENGINE" || touch "$WORK/engine-is-ours"
-  test/engines/engines.sh up "$ENGINE"
+  PROGRESS=2 test/engines/engines.sh up "$ENGINE"
 }
 
 images() {
