@@ -41,17 +41,17 @@ func (e *Engine) Check(t *topology.Topology) []engine.Fault {
 		for file, text := range t.Configs[i].Files {
 			size += len(text)
 			for _, msg := range validation.IsConfigMapKey(file) {
-				f.Add("", "the file %q of %q: %s", file, t.Configs[i].Name, msg)
+				f.Add(fault.Key(fault.Key("volumes", t.Configs[i].Name)+".config.files", file), "%s", msg)
 			}
 		}
 		if size > maxFiles {
-			f.Add("", "the files of %q have %d bytes; Kubernetes keeps at most %d in one ConfigMap, so put them into a volume or an image", t.Configs[i].Name, size, maxFiles)
+			f.Add(fault.Key("volumes", t.Configs[i].Name)+".config.files", "all files have %d bytes; Kubernetes keeps at most %d in one ConfigMap, so put them into a volume or an image", size, maxFiles)
 		}
 	}
 	for i := range t.Secrets {
 		for _, key := range secretKeys(&t.Secrets[i]) {
 			for _, msg := range validation.IsConfigMapKey(key) {
-				f.Add("", "the key %q of the secret %q: %s", key, t.Secrets[i].Name, msg)
+				f.Add(fault.Key("secrets", t.Secrets[i].Name), "the key %q: %s", key, msg)
 			}
 		}
 	}
@@ -96,24 +96,24 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
 	for _, p := range c.Ports {
 		for _, msg := range validation.IsValidPortName(p.Name) {
-			f.Add("", "container %q: the port name %q %s", c.Name, p.Name, msg)
+			f.Add(fault.Key(c.Origin+".ports", p.Name), "the name %s", msg)
 		}
 	}
 	for _, m := range c.Mounts {
 		if strings.Contains(m.Path, ":") {
-			f.Add("", "container %q: Kubernetes mounts nothing at %q, because of the colon", c.Name, m.Path)
+			f.Add(fault.Key(c.Origin+".mounts", m.Volume)+".path", "Kubernetes mounts nothing at %q, because of the colon", m.Path)
 		}
 	}
 	for _, e := range c.Env {
 		if e.Field == topology.FieldIndex && g.Identity == topology.Interchangeable {
-			f.Add("", "container %q: %s is the index of a replica, which interchangeable replicas have not", c.Name, e.Name)
+			f.Add(c.Origin, "%s is the index of a replica, which interchangeable replicas have not", e.Name)
 		}
 	}
 	if c.StopSignal != "" {
-		f.Add("", "container %q: stop_signal cannot be set on Kubernetes; a STOPSIGNAL in the image is honoured, and a pre_stop hook can send any signal", c.Name)
+		f.Add(c.Origin+".stop_signal", "cannot be set on Kubernetes; a STOPSIGNAL in the image is honoured, and a pre_stop hook can send any signal")
 	}
 	if c.Role == topology.Init && (c.Probes != topology.Probes{} || c.Hooks != topology.Hooks{}) {
-		f.Add("", "container %q: an init container runs to its end, so it has no probes and no hooks", c.Name)
+		f.Add(c.Origin, "an init container runs to its end, so it has no probes and no hooks")
 	}
 	for _, r := range []struct {
 		what           string
@@ -124,7 +124,7 @@ func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {
 		{"storage", c.Resources.Requests.StorageBytes, c.Resources.Limits.StorageBytes},
 	} {
 		if r.limit > 0 && r.request > r.limit {
-			f.Add("", "container %q: the request for %s is above its limit", c.Name, r.what)
+			f.Add(c.Origin+".resources.requests."+r.what, "is above the limit")
 		}
 	}
 }
@@ -136,11 +136,11 @@ func checkVolume(f *fault.List, g *topology.Group, v *topology.Volume) {
 	}
 	for _, msg := range validation.IsDNS1123Subdomain(p.Class) {
 		if p.Class != "" {
-			f.Add("", "volume %q: the storage class %q: %s", v.Name, p.Class, msg)
+			f.Add(fault.Key("volumes", v.Name)+".persistent.class", "%q: %s", p.Class, msg)
 		}
 	}
 	if g.Identity == topology.Interchangeable && !p.Shared && (g.Replicas == nil || *g.Replicas > 1) {
-		f.Add("", "volume %q: all replicas would share it, and only one machine can mount it; set shared with a storage class that allows it, or have one replica", v.Name)
+		f.Add(fault.Key("volumes", v.Name)+".persistent.shared", "all replicas would share the volume, and only one machine can mount it; set shared with a storage class that allows it, or have one replica")
 	}
 }
 
@@ -153,7 +153,7 @@ func checkWatched(f *fault.List, t *topology.Topology, g *topology.Group, v *top
 		for _, c := range g.Containers {
 			for _, m := range c.Mounts {
 				if m.Volume == v.Name && m.SubPath != "" {
-					f.Add("", "container %q: the files of %q are to be reloaded, which Kubernetes does not do for a mount with a sub path; mount the whole volume", c.Name, config.Name)
+					f.Add(fault.Key(c.Origin+".mounts", v.Name)+".sub_path", "the files of %q are to be reloaded, which Kubernetes does not do for a mount with a sub path; mount the whole volume", config.Name)
 				}
 			}
 		}

@@ -26,7 +26,7 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 		{"a name that is too long for a Deployment", func(t *topology.Topology, _ *topology.Group) { t.Name = strings.Repeat("n", 64) }, "name", "Kubernetes allows 63"},
 		{"the index of a replica that has none", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Env = []topology.Env{{Name: "INDEX", Field: topology.FieldIndex}}
-		}, "", "interchangeable replicas have not"},
+		}, "main", "interchangeable replicas have not"},
 		{"a name that is too long for a Job's Pods", func(t *topology.Topology, g *topology.Group) {
 			t.Name, g.Identity = strings.Repeat("n", 53), topology.ToCompletion
 		}, "name", "Kubernetes allows 63"},
@@ -37,38 +37,38 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 		{"an annotation's name that is none", func(t *topology.Topology, _ *topology.Group) { t.Annotations = map[string]string{"a b": "c"} }, `annotations["a b"]`, "must consist of"},
 		{"files that no ConfigMap can hold", func(t *topology.Topology, _ *topology.Group) {
 			t.Configs = []topology.Config{{Name: "big", Files: map[string]string{"a": strings.Repeat("a", 1<<20+1)}}}
-		}, "", "put them into a volume or an image"},
+		}, `volumes["big"].config.files`, "put them into a volume or an image"},
 		{"a port's name that is too long", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Ports = []topology.Port{{Name: "sixteen-letters1", Number: 1}}
-		}, "", "must be no more than 15 characters"},
+		}, `main.ports["sixteen-letters1"]`, "must be no more than 15 characters"},
 		{"a service whose name begins with a digit", func(_ *topology.Topology, g *topology.Group) { g.Services = []topology.Service{{Name: "1web"}} }, "name", "wants a letter first"},
 		{"a file's name that is a path", func(t *topology.Topology, _ *topology.Group) {
 			t.Configs = []topology.Config{{Name: "c", Files: map[string]string{"a/b": ""}}}
-		}, "", `the file "a/b" of "c"`},
+		}, `volumes["c"].config.files["a/b"]`, "must consist of"},
 		{"a secret's key that is a path", func(t *topology.Topology, _ *topology.Group) {
 			t.Secrets = []topology.Secret{{Name: "s", Keys: []string{"a/b"}}}
-		}, "", `the key "a/b" of the secret "s"`},
+		}, `secrets["s"]`, `the key "a/b"`},
 		{"a mount at a path with a colon", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Mounts = []topology.Mount{{Volume: "v", Path: "/a:b"}}
-		}, "", "because of the colon"},
-		{"a stop signal", func(_ *topology.Topology, g *topology.Group) { g.Containers[0].StopSignal = "SIGQUIT" }, "", "stop_signal cannot be set on Kubernetes"},
+		}, `main.mounts["v"].path`, "because of the colon"},
+		{"a stop signal", func(_ *topology.Topology, g *topology.Group) { g.Containers[0].StopSignal = "SIGQUIT" }, "main.stop_signal", "cannot be set on Kubernetes"},
 		{"probes of an init container", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Role, g.Containers[0].Probes.Liveness = topology.Init, &topology.Probe{}
-		}, "", "no probes and no hooks"},
+		}, "main", "no probes and no hooks"},
 		{"a request above the limit", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Resources = topology.Resources{Requests: topology.Amounts{MemoryBytes: 2}, Limits: topology.Amounts{MemoryBytes: 1}}
-		}, "", "the request for memory is above its limit"},
+		}, "main.resources.requests.memory", "above the limit"},
 		{"a storage class that is none", func(_ *topology.Topology, g *topology.Group) {
 			g.Volumes = []topology.Volume{{Name: "v", Persistent: &topology.PersistentVolume{Class: "No Class"}}}
-		}, "", "storage class"},
+		}, `volumes["v"].persistent.class`, "No Class"},
 		{"a volume of one machine for many replicas", func(_ *topology.Topology, g *topology.Group) {
 			g.Replicas, g.Volumes = new(2), []topology.Volume{{Name: "v", Persistent: &topology.PersistentVolume{SizeBytes: 1}}}
-		}, "", "only one machine can mount it"},
+		}, `volumes["v"].persistent.shared`, "only one machine can mount it"},
 		{"a part of a watched config", func(t *topology.Topology, g *topology.Group) {
 			t.Configs = []topology.Config{{Name: "c", Reload: true}}
 			g.Volumes = []topology.Volume{{Name: "v", Config: "c"}}
 			g.Containers[0].Mounts = []topology.Mount{{Volume: "v", Path: "/c", SubPath: "a"}}
-		}, "", "mount the whole volume"},
+		}, `main.mounts["v"].sub_path`, "mount the whole volume"},
 		{"extras that do not exist", extra(`{"node_selektor":{}}`), "kubernetes", "node_selektor"},
 		{"extras of the wrong type", extra(`{"node_selector":[]}`), "kubernetes", "node_selector"},
 		{"a node selector that is none", extra(`{"node_selector":{"a":"no spaces"}}`), "kubernetes.node_selector", "no spaces"},

@@ -22,7 +22,7 @@ func minimal() *topology.Topology {
 		Pattern: "sidecar", Name: "web", Namespace: "shop", Spec: json.RawMessage(`{"name":"web"}`),
 		Groups: []topology.Group{{
 			Name: "main", Identity: topology.Interchangeable, Replicas: new(1),
-			Containers:  []topology.Container{{Name: "web", Role: topology.Main, Image: "registry.test/web:1"}},
+			Containers:  []topology.Container{{Name: "web", Origin: "main", Role: topology.Main, Image: "registry.test/web:1"}},
 			Termination: topology.Termination{GraceSeconds: 30},
 		}},
 	}
