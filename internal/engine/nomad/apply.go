@@ -78,7 +78,7 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 		return err
 	}
 	if !maps.Equal(withoutRecord(items), withoutRecord(was.items)) || !same(r, was.record) {
-		if _, err := e.writeVariable(ctx, k, was, r, items); err != nil {
+		if err := e.writeVariable(ctx, k, was, r, items); err != nil {
 			return err
 		}
 	}

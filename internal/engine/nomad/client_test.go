@@ -2,13 +2,18 @@ package nomad
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 func TestWhatABusyClusterDidNotHearIsSaidAgain(t *testing.T) {
@@ -61,4 +66,35 @@ func TestManyWaitsTakeTurns(t *testing.T) {
 	assert.Equal(t, blockingTime, e.turn())
 	e.waits.Store(30)
 	assert.Less(t, e.turn(), blockingTime)
+}
+
+func TestARequestBearsWhatIsConfigured(t *testing.T) {
+	for _, k := range []string{"NOMAD_REGION", "NOMAD_NAMESPACE", "NOMAD_HTTP_AUTH", "NOMAD_TOKEN", "NOMAD_CACERT", "NOMAD_CAPATH", "NOMAD_CLIENT_CERT", "NOMAD_CLIENT_KEY"} {
+		t.Setenv(k, "")
+	}
+	var heard *http.Request
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard = r
+		http.NotFound(w, r)
+	})
+	socket := filepath.Join(t.TempDir(), "nomad.sock")
+	listener, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	over := &http.Server{Handler: handler}
+	go func() { _ = over.Serve(listener) }()
+	defer over.Close()
+	tcp := httptest.NewServer(handler)
+	defer tcp.Close()
+	for _, address := range []string{"unix://" + socket, tcp.URL} {
+		heard = nil
+		e := New(Config{Address: address, Region: "eu", Namespace: "apps", Token: "secret", HTTPAuth: "me:pw", Headers: map[string]string{"X-Gate": "open"}, Version: "1.2.3"})
+		_, err := e.Lookup(t.Context(), topology.Key{Pattern: "sidecar", Name: "web"})
+		require.ErrorIs(t, err, engine.ErrNotFound, address)
+		require.NotNil(t, heard)
+		user, password, _ := heard.BasicAuth()
+		assert.Equal(t, []string{"me", "pw", "secret", "open", "terraform-provider-pattern/1.2.3", "eu", "apps"}, []string{
+			user, password, heard.Header.Get("X-Nomad-Token"), heard.Header.Get("X-Gate"), heard.UserAgent(), heard.URL.Query().Get("region"), heard.URL.Query().Get("namespace"),
+		})
+		assert.Equal(t, "/v1/var/nomad/jobs/web", heard.URL.Path)
+	}
 }

@@ -55,7 +55,7 @@ func TestABatchJobThatNomadHasForgottenIsNotRunAgain(t *testing.T) {
 	s := stored{record: &record{Revision: top.Revision(), Complete: true}}
 	assert.True(t, finished(p, top, s))
 	k := topology.Key{Namespace: "apps", Name: "web"}
-	o := &engine.Observation{Groups: map[string]engine.GroupStatus{}, Drift: drift(top, p, k, nil, true, s), Objects: objects(p, k, s)}
+	o := &engine.Observation{Groups: map[string]engine.GroupStatus{}, Drift: drift(top, p, k, nil, true, s), Objects: objects(p, k)}
 	forgotten(top, o)
 	assert.Empty(t, o.Drift)
 	assert.Equal(t, engine.GroupStatus{Desired: 4, Ready: 4, Updated: 4}, o.Groups["main"])

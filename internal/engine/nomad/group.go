@@ -18,7 +18,7 @@ const (
 
 func (b *builder) group(g *topology.Group) *api.TaskGroup {
 	extras, _ := extrasOf(g)
-	ports := portsOf(b.t, g)
+	ports := portsOf(g)
 	volumes := slotsOf(g)
 	tg := &api.TaskGroup{
 		Name:        new(g.Name),

@@ -61,7 +61,7 @@ func (e *Engine) Observe(ctx context.Context, t *topology.Topology) (*engine.Obs
 		g := &t.Groups[i]
 		o.Groups[g.Name] = groupStatus(g, allocs, liveCount(plan.Diff, g.Name, replicas(g)), g.Identity == topology.ToCompletion, unchanged(plan.Diff, g.Name))
 	}
-	o.Objects = objects(p, k, s)
+	o.Objects = objects(p, k)
 	if missing && finished(p, t, s) {
 		forgotten(t, o)
 		return o, nil
@@ -121,7 +121,7 @@ func endpoints(t *topology.Topology, allocs []*api.AllocationListStub) map[strin
 	w := waiter{}
 	for i := range t.Groups {
 		g := &t.Groups[i]
-		ports := portsOf(t, g)
+		ports := portsOf(g)
 		for _, s := range g.Services {
 			for _, sp := range s.Ports {
 				key := sp.Name
@@ -158,13 +158,16 @@ func address(ports groupPorts, mapped []api.PortMapping, sp topology.ServicePort
 }
 
 // objects that the instance has made.
-func objects(p *Plan, k topology.Key, s stored) []string {
+func objects(p *Plan, k topology.Key) []string {
+	counts := groupCounts(p.Job)
 	out := []string{"job " + k.Namespace + "/" + k.Name, "variable " + k.Namespace + "/" + p.Path}
 	for _, a := range p.Policies {
 		out = append(out, "acl policy "+a.Name)
 	}
 	for _, v := range p.Volumes {
-		out = append(out, "host volume "+k.Namespace+"/"+v.Name)
+		for _, name := range v.names(max(1, counts[v.Group])) {
+			out = append(out, "host volume "+k.Namespace+"/"+name)
+		}
 	}
 	slices.Sort(out)
 	return out

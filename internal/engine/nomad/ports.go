@@ -27,7 +27,7 @@ type published struct {
 	tags []string
 }
 
-func portsOf(t *topology.Topology, g *topology.Group) groupPorts {
+func portsOf(g *topology.Group) groupPorts {
 	var out groupPorts
 	for _, s := range g.Services {
 		for _, sp := range s.Ports {

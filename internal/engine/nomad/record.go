@@ -103,14 +103,14 @@ func (e *Engine) readVariable(ctx context.Context, k topology.Key) (stored, erro
 var errChanged = errors.New("was changed by another writer meanwhile")
 
 // writeVariable replaces the variable that was read.
-func (e *Engine) writeVariable(ctx context.Context, k topology.Key, was stored, r *record, items api.VariableItems) (stored, error) {
+func (e *Engine) writeVariable(ctx context.Context, k topology.Key, was stored, r *record, items api.VariableItems) error {
 	c, err := e.connect()
 	if err != nil {
-		return stored{}, err
+		return err
 	}
 	text, err := r.encode()
 	if err != nil {
-		return stored{}, fmt.Errorf("encode the record of %s: %w", object(k), err)
+		return fmt.Errorf("encode the record of %s: %w", object(k), err)
 	}
 	items[recordItem] = text
 	size := 0
@@ -118,20 +118,20 @@ func (e *Engine) writeVariable(ctx context.Context, k topology.Key, was stored, 
 		size += len(k) + len(v)
 	}
 	if size > variableBytes {
-		return stored{}, &engine.RejectedError{Object: "variable " + variablePath(k.Name), Reason: fmt.Sprintf(
+		return &engine.RejectedError{Object: "variable " + variablePath(k.Name), Reason: fmt.Sprintf(
 			"it would hold %d KiB, and Nomad's limit is %d KiB, for the instance's own description, its secrets and its reloading configuration together: make them smaller, or let large files not reload", size>>10, variableBytes>>10)}
 	}
-	v, _, err := c.Variables().CheckedUpdate(&api.Variable{
+	_, _, err = c.Variables().CheckedUpdate(&api.Variable{
 		Namespace: k.Namespace, Path: variablePath(k.Name), ModifyIndex: was.index, Items: items,
 	}, e.write(ctx, k.Namespace))
 	var conflict api.ErrCASConflict
 	if errors.As(err, &conflict) {
-		return stored{}, fmt.Errorf("write the variable %s: it %w", variablePath(k.Name), errChanged)
+		return fmt.Errorf("write the variable %s: it %w", variablePath(k.Name), errChanged)
 	}
 	if err != nil {
-		return stored{}, e.fault("write the variable "+variablePath(k.Name), err)
+		return e.fault("write the variable "+variablePath(k.Name), err)
 	}
-	return stored{index: v.ModifyIndex, items: items, record: r}, nil
+	return nil
 }
 
 // ours tells whether an item of the variable is the instance's; others may have put theirs beside.

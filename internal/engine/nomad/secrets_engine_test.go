@@ -20,7 +20,7 @@ func TestSecretsReachEnvAndFilesAndAreGeneratedOnce(t *testing.T) {
 	r := newRig(t)
 	top := r.serving()
 	top.Secrets = []topology.Secret{
-		{Name: "db", Version: "1", Keys: []string{"password"}, Values: map[string]string{"password": "p\"a$s${NOMAD_JOB_ID}\n#ü"}},
+		{Name: "db", Version: "1", Keys: []string{"password"}, Values: map[string]string{"password": "p\"a$s${NOMAD_JOB_ID}\n#ü<&>\u2028\\n'`{{ .X }}"}},
 		{Name: "made", Generate: map[string]int{"key": 32}},
 	}
 	g := &top.Groups[0]

@@ -34,7 +34,7 @@ func TestANewReplicaStandsBesideTheOldOneWhereItHasRoom(t *testing.T) {
 			if tc.change != nil {
 				tc.change(g)
 			}
-			u := update(g, portsOf(tc.top, g))
+			u := update(g, portsOf(g))
 			assert.Equal(t, tc.canary, *u.Canary)
 			assert.Equal(t, tc.canary == 1, *u.AutoPromote)
 			assert.False(t, *u.AutoRevert, "the provider rolls back")

@@ -84,7 +84,7 @@ func (e *Engine) complete(ctx context.Context, t *topology.Topology, k topology.
 		}
 		r := *s.record
 		r.Complete, r.Policies = true, policies
-		if _, err = e.writeVariable(ctx, k, s, &r, items); !errors.Is(err, errChanged) || attempt == applyAttempts {
+		if err = e.writeVariable(ctx, k, s, &r, items); !errors.Is(err, errChanged) || attempt == applyAttempts {
 			return err
 		}
 	}
