@@ -61,6 +61,19 @@ unit() {
   local packages
   packages=$(go list ./... | grep -vE '/test/(acceptance|bench|fault)(/|$)')
   run "unit and golden tests" gotest . $packages
+  run "modules, by terraform test with a mocked provider" modules
+}
+modules() { # each in a copy, with the provider as it was just built
+  local m work
+  command -v terraform >/dev/null || { echo "missing: terraform"; return 1; }
+  make -s build
+  work=$(mktemp -d)
+  printf 'provider_installation {\n  dev_overrides { "container-patterns/pattern" = "%s" }\n  direct {}\n}\n' "$BUILD/bin" >"$work/terraform.rc"
+  for m in modules/*/; do
+    cp -r "$m" "$work/"
+    (cd "$work/$(basename "$m")" && TF_CLI_CONFIG_FILE=$work/terraform.rc terraform test -no-color) || { rm -rf "$work"; return 1; }
+  done
+  rm -rf "$work"
 }
 images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images ./...; }
 fault() { run "fault tests of the log saver" gotest . -count=1 -timeout 15m ./test/fault/...; }
