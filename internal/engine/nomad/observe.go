@@ -184,18 +184,19 @@ func phase(t *topology.Topology, o *engine.Observation, allocs []*api.Allocation
 			late = append(late, fmt.Sprintf("group %s: %d of %d ready", g.Name, s.Ready, s.Desired))
 		}
 	}
-	if len(late) == 0 {
-		return "ready", ""
-	}
-	message := strings.Join(late, ", ")
-	w := waiter{restarts: map[string]uint64{}}
+	// A replica that cannot come up is told of even where those of a former version still do the work.
 	for _, a := range allocs {
-		if a.JobType == api.JobTypeBatch {
-			w.batch = true
+		w := waiter{restarts: map[string]uint64{}, batch: a.JobType == api.JobTypeBatch}
+		if w.ready(a) {
+			continue
 		}
 		if f := w.broken(a); f != nil {
-			return "degraded", fmt.Sprintf("%s; %s in container %s: %s", message, f.reason, f.container, f.message)
+			why := fmt.Sprintf("group %s: %s in container %s: %s", a.TaskGroup, f.reason, f.container, f.message)
+			return "degraded", strings.Join(append(late, why), ", ")
 		}
 	}
-	return "progressing", message
+	if len(late) > 0 {
+		return "progressing", strings.Join(late, ", ")
+	}
+	return "ready", ""
 }

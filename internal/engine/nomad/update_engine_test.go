@@ -35,6 +35,7 @@ func TestAnUpdateThatFailsLeavesTheOldReplicaServingAndIsRolledBackByTheFormerTo
 	require.True(t, errors.As(err, &not), "%v", err)
 	assert.Equal(t, "CrashLoopBackOff", not.Reason)
 	assert.Equal(t, "hello from main\n", r.ask(top, "/"), "the old replica serves")
+	r.eventually(20, func() bool { return r.observe(&bad).Phase == "degraded" }, "and the instance tells of the new one")
 
 	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
 	require.NoError(t, r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }))
