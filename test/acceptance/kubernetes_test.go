@@ -221,6 +221,35 @@ func (k *kube) data(t *testing.T) []string {
 	return all
 }
 
+func (k *kube) serving(t *testing.T, instance string) []string {
+	t.Helper()
+	var services struct {
+		Items []struct {
+			Spec struct{ Ports []struct{ NodePort int } }
+		}
+	}
+	k.do(t, http.MethodGet, k.at("/api/v1 services?labelSelector=container-patterns.dev/instance=%s", instance), nil, &services)
+	var nodes struct {
+		Items []struct {
+			Status struct {
+				Addresses []struct{ Type, Address string }
+			}
+		}
+	}
+	k.do(t, http.MethodGet, "/api/v1/nodes", nil, &nodes)
+	var all []string
+	for _, n := range nodes.Items {
+		for _, a := range n.Status.Addresses {
+			for _, s := range services.Items {
+				if a.Type == "InternalIP" && s.Spec.Ports[0].NodePort != 0 {
+					all = append(all, fmt.Sprintf("%s:%d", a.Address, s.Spec.Ports[0].NodePort))
+				}
+			}
+		}
+	}
+	return all
+}
+
 func (k *kube) pids(t *testing.T, r replica, container string) []int {
 	t.Helper()
 	require.NotEmpty(t, r.ids[container], "container %s has no ID yet", container)

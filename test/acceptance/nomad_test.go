@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -195,6 +196,33 @@ func (n *nomad) data(t *testing.T) []string {
 		all = append(all, v.Name)
 	}
 	return all
+}
+
+// serving are the registrations in the catalogue, of replicas that have been healthy: Nomad registers also what has just begun.
+func (n *nomad) serving(t *testing.T, instance string) []string {
+	t.Helper()
+	healthy := map[string]string{} // other ports of a replica are registered too, for their probes
+	for _, r := range n.replicas(t, instance) {
+		if r.Ready {
+			healthy[r.ID] = r.Address
+		}
+	}
+	list, _, err := n.client.Services().List(n.query)
+	require.NoError(t, err)
+	var all []string
+	for _, ns := range list {
+		for _, stub := range ns.Services {
+			registrations, _, err := n.client.Services().Get(stub.ServiceName, n.query)
+			require.NoError(t, err)
+			for _, r := range registrations {
+				if address := fmt.Sprintf("%s:%d", r.Address, r.Port); healthy[r.AllocID] == address {
+					all = append(all, address)
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (n *nomad) pids(t *testing.T, r replica, container string) []int {

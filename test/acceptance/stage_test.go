@@ -40,6 +40,8 @@ type cluster interface {
 	holds(t *testing.T, value string) bool
 	// data are the names of the volumes of the namespace that outlive replicas.
 	data(t *testing.T) []string
+	// serving are the addresses at which clients find the exposed port "http" now.
+	serving(t *testing.T, instance string) []string
 	// pids of the processes of one container.
 	pids(t *testing.T, r replica, container string) []int
 }
