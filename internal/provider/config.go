@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
@@ -118,7 +117,6 @@ func (i *images) reference(version string) func(string) string {
 
 func addFaults(to *diag.Diagnostics, l fault.List) {
 	for _, f := range l {
-		var p path.Path = value.Path(f.Path)
-		to.AddAttributeError(p, "Invalid provider configuration", f.Path+": "+f.Message+".")
+		to.AddAttributeError(value.Path(f.Path), "Invalid provider configuration", f.Path+": "+f.Message+".")
 	}
 }

@@ -109,7 +109,7 @@ func (w *Workload) Validate(l *fault.List, scope *Scope) {
 func (c *Container) Validate(l *fault.List, at string, scope *Scope) {
 	ImageName(l, at+".image", c.Image)
 	oneOf(l, at+".pull_policy", c.PullPolicy, "", "always", "if_not_present", "never")
-	c.validateEnv(l, at, scope)
+	c.validateEnv(l, at)
 	c.validatePorts(l, at, scope)
 	c.validateMounts(l, at, scope)
 	c.Resources.Validate(l, at+".resources")
@@ -135,7 +135,7 @@ func ImageName(l *fault.List, at, image string) {
 	}
 }
 
-func (c *Container) validateEnv(l *fault.List, at string, scope *Scope) {
+func (c *Container) validateEnv(l *fault.List, at string) {
 	for _, k := range sorted(c.Env) {
 		if !envName.MatchString(k) {
 			l.Add(fault.Key(at+".env", k), "%q is not the name of an environment variable", k)
