@@ -34,6 +34,6 @@ func (p parser) ValidateString(_ context.Context, req validator.StringRequest, r
 		return
 	}
 	if err := p.parse(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", err.Error()+".")
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", req.Path.String()+": "+err.Error()+".")
 	}
 }
