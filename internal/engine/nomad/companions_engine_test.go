@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -144,4 +145,10 @@ func TestACompanionThatIsKilledAgainAndAgainDisturbsNobody(t *testing.T) {
 	assert.Zero(t, now[0].TaskStates["main"].Restarts, "main was not restarted")
 	assert.Equal(t, "ready", r.observe(top).Phase)
 	require.NoError(t, r.engine.Wait(within(t, 30), top, nil), "earlier restarts do not count against it")
+
+	g.Containers[1].Probes.Readiness.PeriodSeconds = 2 // which Nomad changes in place
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil), "nor against the next version")
+	require.Len(t, r.allocs(top), 1)
+	assert.Equal(t, alloc.ID, r.allocs(top)[0].ID)
 }

@@ -30,12 +30,11 @@ type failure struct {
 
 // broken finds what keeps a replica from ever being ready.
 func (w *waiter) broken(a *api.AllocationListStub) *failure {
-	was := a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
+	before := w.before(a)
 	for _, name := range sorted(a.TaskStates) {
 		s := a.TaskStates[name]
 		restarts := s.Restarts
-		if was {
-			// It has been healthy once: only what happens now counts.
+		if before {
 			key := a.ID + "/" + name
 			if _, known := w.restarts[key]; !known {
 				w.restarts[key] = restarts
@@ -53,11 +52,20 @@ func (w *waiter) broken(a *api.AllocationListStub) *failure {
 	return nil
 }
 
+// before tells whether a replica has a past that says nothing of the newest version: it has been healthy, or was there
+// when the version came and was updated in place. Only what happens from now on counts.
+func (w *waiter) before(a *api.AllocationListStub) bool {
+	if s := a.DeploymentStatus; s != nil && s.Healthy != nil && *s.Healthy {
+		return true
+	}
+	return w.job != nil && w.job.SubmitTime != nil && a.CreateTime < *w.job.SubmitTime
+}
+
 // taskFailure judges one container by its state and events.
 func taskFailure(s *api.TaskState, restarts uint64, batch bool) *failure {
 	end := lastOf(s.Events, api.TaskTerminated)
 	refused := lastOf(s.Events, api.TaskDriverFailure)
-	if refused != nil && (end == nil || refused.Time > end.Time) {
+	if refused != nil && refused == lastOf(s.Events, api.TaskDriverFailure, api.TaskTerminated, api.TaskStarted) {
 		text := cmp.Or(refused.Details["driver_error"], refused.DriverError, refused.DisplayMessage)
 		switch {
 		case !s.Failed && restarts < crashes && !hopeless(text):

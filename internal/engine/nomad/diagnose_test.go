@@ -35,6 +35,7 @@ func TestAContainerIsGivenUpOnlyWhenWaitingIsOfNoUse(t *testing.T) {
 		{name: "the registry knows no such image", state: api.TaskState{State: "pending", Events: []*api.TaskEvent{event(api.TaskDriverFailure, "", 0, "driver_error", "Failed to pull x: not found")}}, reason: "ImagePullBackOff"},
 		{name: "the driver refuses for good", state: api.TaskState{State: "dead", Failed: true, Events: []*api.TaskEvent{event(api.TaskDriverFailure, "", 0, "driver_error", "no such device")}}, reason: "CreateContainerError"},
 		{name: "an older refusal is over", state: api.TaskState{State: "running", Events: []*api.TaskEvent{event(api.TaskDriverFailure, "pull not found", time.Minute), ended}}},
+		{name: "an image that was missing is there now", state: api.TaskState{State: "running", Events: []*api.TaskEvent{event(api.TaskDriverFailure, "", time.Minute, "driver_error", "Failed to pull x: not found"), event(api.TaskStarted, "", 0)}}, restarts: 1},
 		{name: "a template has just begun to wait", state: api.TaskState{State: "pending", Events: []*api.TaskEvent{event("Template", "Missing: x", time.Second)}}},
 		{name: "a template waits for ever", state: api.TaskState{State: "pending", Events: []*api.TaskEvent{event("Template", "Missing: x", time.Minute)}}, reason: "CreateContainerConfigError"},
 		{name: "a template that was missing something is there", state: api.TaskState{State: "running", Events: []*api.TaskEvent{event("Template", "Missing: x", time.Minute), event(api.TaskStarted, "", 0)}}},
@@ -56,15 +57,32 @@ func TestAContainerIsGivenUpOnlyWhenWaitingIsOfNoUse(t *testing.T) {
 
 func TestRestartsFromBeforeTheWaitDoNotCount(t *testing.T) {
 	yes := true
-	a := &api.AllocationListStub{ID: "a", TaskGroup: "main", DeploymentStatus: &api.AllocDeploymentStatus{Healthy: &yes}, TaskStates: map[string]*api.TaskState{
-		"logs": {State: "running", Restarts: 40, Events: []*api.TaskEvent{event(api.TaskTerminated, "killed", 0)}},
-	}}
-	w := waiter{restarts: map[string]uint64{}}
-	require.Nil(t, w.broken(a))
-	a.TaskStates["logs"].Restarts = 42
-	require.Nil(t, w.broken(a))
-	a.TaskStates["logs"].Restarts = 43
-	require.NotNil(t, w.broken(a), "three ends since the wait began")
+	for _, tc := range []struct {
+		name   string
+		change func(a *api.AllocationListStub)
+		counts bool
+	}{
+		{"it has been healthy", func(a *api.AllocationListStub) { a.DeploymentStatus = &api.AllocDeploymentStatus{Healthy: &yes} }, false},
+		{"it was updated in place, and its health is not known yet", func(a *api.AllocationListStub) { a.CreateTime = 5 }, false},
+		{"it is new", func(*api.AllocationListStub) {}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := &api.AllocationListStub{ID: "a", TaskGroup: "main", CreateTime: 20, TaskStates: map[string]*api.TaskState{
+				"logs": {State: "running", Restarts: 40, Events: []*api.TaskEvent{event(api.TaskTerminated, "killed", 0)}},
+			}}
+			tc.change(a)
+			w := waiter{restarts: map[string]uint64{}, job: &api.Job{SubmitTime: new(int64(10))}}
+			if tc.counts {
+				require.NotNil(t, w.broken(a))
+				return
+			}
+			require.Nil(t, w.broken(a))
+			a.TaskStates["logs"].Restarts = 42
+			require.Nil(t, w.broken(a))
+			a.TaskStates["logs"].Restarts = 43
+			require.NotNil(t, w.broken(a), "three ends since the wait began")
+		})
+	}
 }
 
 func TestTheSchedulersFiguresBecomeASentence(t *testing.T) {
