@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,68 +44,6 @@ func (e *Engine) Wait(ctx context.Context, t *topology.Topology, progress func(s
 		return err
 	}
 	return e.complete(ctx, t, k)
-}
-
-// complete marks the record, and removes what only the replicas of former versions have read.
-func (e *Engine) complete(ctx context.Context, t *topology.Topology, k topology.Key) error {
-	for attempt := 1; ; attempt++ {
-		s, err := e.readVariable(ctx, k)
-		if err != nil {
-			return err
-		}
-		if s.record == nil {
-			return fmt.Errorf("%s runs, but its variable %s was removed meanwhile: apply again", object(k), variablePath(k.Name))
-		}
-		p, err := Translate(t, Options{Namespace: k.Namespace, MHzPerCore: s.record.MHzPerCore})
-		if err != nil {
-			return err
-		}
-		keep := map[string]bool{recordItem: true}
-		for item := range p.Items {
-			keep[item] = true
-		}
-		for _, i := range p.Secrets {
-			keep[i.Item] = true
-		}
-		for _, sec := range t.Secrets {
-			for key := range sec.Values {
-				keep[secretItem(sec.Name, key)] = true
-			}
-		}
-		items := maps.Clone(s.items)
-		maps.DeleteFunc(items, func(item, _ string) bool { return ours(item) && !keep[item] })
-		policies, err := e.prunePolicies(ctx, k, s.record.Policies, p.Policies)
-		if err != nil {
-			return err
-		}
-		if s.record.Complete && len(items) == len(s.items) && len(policies) == len(s.record.Policies) {
-			return nil
-		}
-		r := *s.record
-		r.Complete, r.Policies = true, policies
-		if err = e.writeVariable(ctx, k, s, &r, items); !errors.Is(err, errChanged) || attempt == applyAttempts {
-			return err
-		}
-	}
-}
-
-// prunePolicies deletes those that no group needs any more, and returns the others.
-func (e *Engine) prunePolicies(ctx context.Context, k topology.Key, made []string, wanted []*api.ACLPolicy) ([]string, error) {
-	var keep []string
-	c, err := e.connect()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range made {
-		if slices.ContainsFunc(wanted, func(p *api.ACLPolicy) bool { return p.Name == name }) {
-			keep = append(keep, name)
-			continue
-		}
-		if _, err := c.ACLPolicies().Delete(name, e.write(ctx, k.Namespace)); err != nil && status(err) != 404 && !strings.Contains(body(err), "disabled") {
-			return nil, e.fault("delete the policy "+name, err)
-		}
-	}
-	return keep, nil
 }
 
 // waiter judges what the watches report.
@@ -203,61 +140,6 @@ func (w *waiter) replaces(group string) bool {
 func (w *waiter) followed() bool {
 	d := w.deployment
 	return !w.batch && d != nil && d.JobVersion == *w.job.Version && d.JobCreateIndex == *w.job.CreateIndex
-}
-
-// turn is how long a query may block: less when there are so many waits that they have to share the connections.
-func (e *Engine) turn() time.Duration {
-	if e.waits.Load()*watches > maxConnections/2 {
-		return time.Second
-	}
-	return blockingTime
-}
-
-// watches of each wait.
-const watches = 3
-
-// watch hangs on three blocking queries, and hands over what they bring.
-func (w *waiter) watch(ctx context.Context, changes chan<- func(), failed chan<- error) {
-	c, err := w.engine.connect()
-	if err != nil {
-		failed <- err
-		return
-	}
-	follow := func(doing string, ask func(q *api.QueryOptions) (func(), *api.QueryMeta, error)) {
-		index := uint64(0)
-		for {
-			q := w.engine.query(ctx, w.key.Namespace)
-			q.WaitIndex, q.WaitTime = index, w.engine.turn()
-			var change func()
-			var meta *api.QueryMeta
-			err := steady(ctx, func() (err error) {
-				change, meta, err = ask(q)
-				return err
-			})
-			if err != nil {
-				failed <- w.engine.fault(doing+" of "+object(w.key), err)
-				return
-			}
-			index = max(meta.LastIndex, 1) // 0 would not block
-			select {
-			case changes <- change:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-	go follow("watch the allocations", func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
-		got, meta, err := c.Jobs().Allocations(w.key.Name, false, q)
-		return func() { w.allocs, w.seen.allocs = got, true }, meta, err
-	})
-	go follow("watch the deployment", func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
-		got, meta, err := c.Jobs().LatestDeployment(w.key.Name, q)
-		return func() { w.deployment, w.seen.deployment = got, true }, meta, err
-	})
-	go follow("watch the evaluations", func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
-		got, meta, err := c.Jobs().Evaluations(w.key.Name, q)
-		return func() { w.evals, w.seen.evals = got, true }, meta, err
-	})
 }
 
 // judge tells whether the job is there, how far it has come, and why it cannot come.
