@@ -29,6 +29,7 @@ type sink struct {
 	hang    chan struct{} // writes wait until it is closed
 	writing chan struct{} // gets a value as a write begins
 	names   []string
+	before  func() // each write, with the sink locked
 	poison  string // the name of a batch that is always refused
 	checks  int
 }
@@ -50,6 +51,9 @@ func (s *sink) Write(ctx context.Context, b *batch.Batch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.before != nil {
+		s.before()
+	}
 	if s.err != nil {
 		return s.err
 	}
@@ -317,7 +321,28 @@ func TestARefusalOfAllPutsNothingAside(t *testing.T) {
 	b.eventually("it was tried often", func() bool { return b.get(&b.events.permanent) > 20 })
 	assert.Zero(t, b.get(&b.events.dropped))
 	b.sink.set(nil)
-	b.finish(4)
+	b.eventually("all are delivered", func() bool { return len(b.sink.taken()) == 4 })
+	assert.ElementsMatch(t, []string{"0", "1", "2", "3"}, b.sink.taken())
+	assert.Zero(t, b.get(&b.events.dropped))
+}
+
+func TestASinkThatComesToItsSensesInBetweenLosesNothing(t *testing.T) {
+	b := newBench(t)
+	b.sink.err = errRefused
+	writes := 0
+	b.sink.before = func() { // just before the next batch is tried instead of the one that was refused
+		if writes++; writes == refusalsBeforeDoubt+1 {
+			b.sink.err = nil
+		}
+	}
+	for i := range 2 {
+		_, err := b.Spool.Put(&batch.Batch{Name: fmt.Sprint(i), Records: []byte("x\n"), Lines: 1, Start: int64(i)})
+		require.NoError(t, err)
+	}
+	b.run()
+	b.eventually("both are delivered", func() bool { return len(b.sink.taken()) == 2 })
+	assert.Equal(t, []string{"1", "0"}, b.sink.taken())
+	assert.Zero(t, b.get(&b.events.dropped))
 }
 
 func TestNothingIsWrittenBeforeItIsNoted(t *testing.T) {

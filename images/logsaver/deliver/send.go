@@ -59,7 +59,7 @@ func (d *Deliverer) sendSpooled(ctx context.Context, entry spool.Entry) {
 				return
 			}
 			if d.Permanent(err) {
-				if refusals++; refusals >= refusalsBeforeDoubt && d.poisonous(ctx, entry, err) {
+				if refusals++; refusals >= refusalsBeforeDoubt && d.poisonous(ctx, entry) {
 					return
 				}
 			}
@@ -75,9 +75,10 @@ func (d *Deliverer) sendSpooled(ctx context.Context, entry spool.Entry) {
 const refusalsBeforeDoubt = 3
 
 // poisonous finds out whether the sink refuses just this batch (a line that is too long for it, a time that is too old),
-// and not all of them. The proof is that it takes the next one. Then the batch is put aside, or nothing would ever be
-// delivered again.
-func (d *Deliverer) poisonous(ctx context.Context, entry spool.Entry, cause error) bool {
+// and not all of them. The proof is that it takes the next one, and after that still not this one: in between, the sink
+// may just have come to its senses. Then the batch is put aside, or nothing would ever be delivered again.
+// It reports whether the batch is settled, in either way.
+func (d *Deliverer) poisonous(ctx context.Context, entry spool.Entry) bool {
 	waiting := d.Spool.Entries()
 	if len(waiting) < 2 || waiting[0] != entry {
 		return false
@@ -91,6 +92,18 @@ func (d *Deliverer) poisonous(ctx context.Context, entry spool.Entry, cause erro
 		return false
 	}
 	d.forget(waiting[1])
+	if b, err = d.Spool.Load(entry, d.memory); err != nil {
+		return false
+	}
+	d.memory = b.Records
+	cause := d.attempt(ctx, b)
+	if cause == nil {
+		d.forget(entry)
+		return true
+	}
+	if !d.Permanent(cause) {
+		return false
+	}
 	path, err := d.Spool.SetAside(entry)
 	if err != nil {
 		d.Log.Error("refused batch not put aside", "error", err.Error())
