@@ -3,11 +3,14 @@
 package acceptance
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -43,6 +46,30 @@ func TestTheProviderKilledInTheMiddleLosesNothing(t *testing.T) {
 			s.destroy()
 			s.gone("web")
 		}
+	})
+}
+
+// An update that is interrupted is taken up by the next apply, whichever revision the engine has got.
+func TestTheProviderKilledInTheMiddleOfAnUpdate(t *testing.T) {
+	on(t, func(s *stage) {
+		s.runs(demo())
+		s.apply()
+		whole := kindsOf(s.left(s.T, "web"))
+		delete(whole, "replicasets")
+		for round, at := range []int{1, 4, 6} {
+			s.runs(with(demo(), object{"main.env": object{"ROUND": fmt.Sprint(round)}}))
+			require.True(s, s.killAt(at, round%2 == 1, "apply", "-auto-approve", "-refresh=false"), "at request %d", at)
+			s.apply()
+			s.unchanged("after the interrupted update")
+			var now map[string]int
+			eventually(s.T, 30*time.Second, func() bool { // the replicas of the former revision end
+				now = kindsOf(s.left(s.T, "web"))
+				delete(now, "replicasets") // Kubernetes keeps the former ones, for its own history
+				return maps.Equal(whole, now)
+			}, "what there is differs from what an undisturbed apply makes")
+		}
+		s.destroy()
+		s.gone("web")
 	})
 }
 

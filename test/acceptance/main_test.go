@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,6 +35,10 @@ func run(m *testing.M) int {
 		if err := prepare(); err != nil {
 			return fail(err)
 		}
+	}
+	// Tests mostly wait for an engine; -parallel says otherwise.
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		return fail(err)
 	}
 	return m.Run()
 }

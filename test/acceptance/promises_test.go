@@ -136,6 +136,46 @@ func TestPromise09DeleteWaitsAndNamesWhatRemains(t *testing.T) {
 	})
 }
 
+func TestPromise09WhatIsNoLongerWantedIsPruned(t *testing.T) {
+	on(t, func(s *stage) {
+		full := with(demo(), object{
+			"secrets":          object{"key": object{"generate": object{"session": 32}}},
+			"main.secret_env":  object{"SESSION": object{"secret": "key", "key": "session"}},
+			"volumes.settings": object{"config": object{"files": object{"a.txt": "one"}}},
+			"main.mounts":      object{"settings": object{"path": "/etc/settings"}},
+		})
+		s.runs(demo())
+		s.apply()
+		before := kindsOf(s.left(s.T, "web"))
+		s.runs(full)
+		s.apply()
+		s.unchanged("with more")
+		more := s.left(s.T, "web")
+		s.runs(demo())
+		s.apply()
+		s.unchanged("with less")
+		var after []string
+		eventually(s.T, 30*time.Second, func() bool {
+			after = s.left(s.T, "web")
+			now := kindsOf(after)
+			delete(now, "replicasets") // Kubernetes keeps the former ones, for its own history
+			want := kindsOf(more)
+			for kind := range want {
+				want[kind] = before[kind]
+			}
+			delete(want, "replicasets")
+			for kind, n := range want {
+				if now[kind] != n {
+					return false
+				}
+			}
+			return true
+		}, "something is left of what was wanted: %v", lazy{&after})
+		s.destroy()
+		s.gone("web")
+	})
+}
+
 func TestPromise09AFinalizerIsNamed(t *testing.T) {
 	on(t, func(s *stage) {
 		k, ok := s.cluster.(*kube)

@@ -62,29 +62,30 @@ type replica struct {
 // on runs a test body on each engine, with Terraform.
 func on(t *testing.T, body func(s *stage)) {
 	t.Helper()
-	t.Parallel()
-	for _, e := range engines {
-		t.Run(e, func(t *testing.T) {
-			t.Parallel()
-			body(newStage(t, e, "terraform"))
-		})
-	}
+	onTool(t, "terraform", body)
 }
 
 // onBoth runs a test body on each engine, with Terraform and with OpenTofu.
 func onBoth(t *testing.T, body func(s *stage)) {
 	t.Helper()
 	t.Parallel()
+	for _, tool := range []string{"terraform", "tofu"} {
+		t.Run(tool, func(t *testing.T) { onTool(t, tool, body) })
+	}
+}
+
+// onTool runs a test body on each engine, with terraform or tofu.
+func onTool(t *testing.T, tool string, body func(s *stage)) {
+	t.Helper()
+	t.Parallel()
+	if toolsByName[tool] == "" {
+		t.Skip("TEST_TOFU is not set: make acceptance compiles OpenTofu and sets it")
+	}
 	for _, e := range engines {
-		for _, tool := range []string{"terraform", "tofu"} {
-			t.Run(e+"/"+tool, func(t *testing.T) {
-				t.Parallel()
-				if toolsByName[tool] == "" {
-					t.Skip("TEST_TOFU is not set: make acceptance compiles OpenTofu and sets it")
-				}
-				body(newStage(t, e, tool))
-			})
-		}
+		t.Run(e, func(t *testing.T) {
+			t.Parallel()
+			body(newStage(t, e, tool))
+		})
 	}
 }
 

@@ -90,6 +90,20 @@ func TestOnlyTheSidecarsImageIsReplacedInPlace(t *testing.T) {
 	})
 }
 
+func TestWhatASidecarWentThroughBeforeDoesNotFailAnUpdate(t *testing.T) {
+	on(t, func(s *stage) {
+		s.runs(demo())
+		s.apply()
+		for range 3 {
+			s.kill(s.replicas(s.T, "web")[0], "helper")
+		}
+		s.unchanged("after the restarts")
+		s.runs(with(demo(), object{"main.probes.readiness.period": "2s"}))
+		s.apply()
+		s.unchanged("after the update")
+	})
+}
+
 func TestOneTimeoutRulesAnApply(t *testing.T) {
 	on(t, func(s *stage) {
 		s.runs(with(demo(), object{
