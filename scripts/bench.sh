@@ -1,16 +1,32 @@
 #!/usr/bin/env bash
-# Runs the programs of test/bench, each of which prints its figures beside those of a peer or beside its target
-# (RUN=regexp of their names). Engines that are up are in their environment.
+# Prints figures beside those of a peer or beside a target: the programs of test/bench, and its Go benchmarks
+# (RUN=regexp of the programs' and benchmarks' names). Brings both engines up, and leaves them as it found them.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-make -s build
-eval "$(test/engines/engines.sh env 2>/dev/null || true)"
-failed=0
+RUN=${RUN:-.}
+chosen() { [[ $1 =~ $RUN ]]; }
+failed=0 brought=()
+if chosen plan; then
+  for e in kubernetes nomad; do
+    engine_is_up $e || brought+=($e)
+    test/engines/engines.sh up $e
+  done
+  make -s build
+  engines_env
+fi
 for dir in test/bench/*/; do
   name=$(basename "$dir")
-  grep -lqE '^package main$' "$dir"*.go && [[ $name =~ ${RUN:-.} ]] || continue
-  printf '%s\n' "${BOLD}$name${PLAIN}"
-  go run "./$dir" || failed=1
-  printf '\n'
+  if grep -lqE '^package main$' "$dir"*.go && chosen "$name"; then
+    printf '%s\n' "${BOLD}$name${PLAIN}"
+    go run "./$dir" || failed=1
+    printf '\n'
+  fi
+  for benchmark in $(grep -hoE '^func Benchmark\w+' "$dir"*_test.go 2>/dev/null | sed 's/func Benchmark//'); do
+    chosen "$benchmark" || continue
+    printf '%s\n' "${BOLD}$benchmark${PLAIN}"
+    go test -run '^$' -bench "^Benchmark$benchmark\$" -benchtime 1x -timeout 20m "./$dir" || failed=1
+    printf '\n'
+  done
 done
+for e in "${brought[@]}"; do test/engines/engines.sh down $e; done
 exit $failed

@@ -42,9 +42,15 @@ generated() {
   cp -r docs "$before/docs" && make -s generate && diff -r "$before/docs" docs || { echo "docs/ was not what make generate makes; now it is"; return 1; }
   rm -rf "$before"
 }
+lint() {
+  make -s build/bin/golangci-lint
+  build/bin/golangci-lint run
+  (cd tools/images && ../../build/bin/golangci-lint run --config ../../.golangci.yml)
+}
 check() {
   run "gofmt" gofmt_check
   run "go vet" vet
+  run "golangci-lint" lint
   run "terraform fmt" terraform_format
   run "docs are what make generate makes" generated
 }

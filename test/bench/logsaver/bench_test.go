@@ -1,22 +1,12 @@
 package main
 
 import (
-	"os"
 	"testing"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/test/fault"
 	"github.com/container-patterns/terraform-provider-pattern/test/peers"
 )
-
-// BenchmarkLogSaver prints the table of this command, and fails if a target is missed.
-func BenchmarkLogSaver(b *testing.B) {
-	for range b.N {
-		if err := run(os.Stdout, options{lines: 10_000_000, cpu: 1, dir: os.TempDir()}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
 
 // BenchmarkFaults is the long run of the fault harness: 3 minutes of 50,000 lines a second, a rotation each second, a
 // kill of the saver every 3 seconds, and a storage that is away for a minute.
