@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -47,8 +48,10 @@ func engines() []engine {
 		},
 		{
 			name: "nomad", needs: "NOMAD_ADDR",
-			makeNamespace:   func(n string) error { return command("nomad", "namespace", "apply", n) },
-			removeNamespace: func(n string) error { return command("nomad", "namespace", "delete", n) },
+			makeNamespace: func(n string) error { return command("nomad", "namespace", "apply", n) },
+			removeNamespace: func(n string) error {
+				return eventually(func() error { return command("nomad", "namespace", "delete", n) })
+			},
 			direct: func(n string) object {
 				return object{"address": os.Getenv("NOMAD_ADDR"), "token": os.Getenv("NOMAD_TOKEN"), "namespace": n}
 			},
@@ -84,4 +87,16 @@ func count(e engine) (*counter, error) {
 	}))
 	c.url, c.close = server.URL, server.Close
 	return c, nil
+}
+
+// eventually repeats what must wait until jobs have ended.
+func eventually(do func() error) error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		err := do()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
 }
