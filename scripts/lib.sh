@@ -47,7 +47,7 @@ step() {
   log=$LOGS/$(tr -cs 'a-zA-Z0-9' - <<<"$label" | cut -c1-40 | sed 's/-*$//').log
   begun=$(now)
   set -m # a process group of its own, so that an interrupt reaches all of it
-  "$@" >"$log" 2>&1 </dev/null &
+  (set -e; "$@") >"$log" 2>&1 </dev/null & # of no effect below an if, && or ||: callers must not be there
   pid=$!
   set +m
   trap 'kill -INT -- -$pid 2>/dev/null; wait $pid 2>/dev/null; echo; exit 130' INT TERM

@@ -16,7 +16,12 @@ failed=() passed=0 begun=$(now)
 
 # run LABEL COMMAND...: a step that, if it fails, does not keep the others from running
 run() {
-  if step "$@"; then passed=$((passed + 1)); else failed+=("$1"); fi
+  local status
+  set +e # an if would make the shell overlook failures in the middle of the step
+  step "$@"
+  status=$?
+  set -e
+  if [ $status = 0 ]; then passed=$((passed + 1)); else failed+=("$1"); fi
 }
 
 # gotest DIR ARGS...: go test, and what a reader wants to know of it
@@ -37,17 +42,24 @@ gofmt_check() {
 terraform_format() { terraform fmt -check -diff -recursive examples && { [ ! -d modules ] || terraform fmt -check -diff -recursive modules; }; }
 vet() { go vet -tags engine,acceptance ./... && go vet -C tools/images ./...; } # with the tests that want an engine
 generated() {
-  local before
-  before=$(mktemp -d)
-  cp -r docs "$before/docs" && make -s generate && diff -r "$before/docs" docs || { echo "docs/ was not what make generate makes; now it is"; return 1; }
-  rm -rf "$before"
+  rm -rf "$BUILD/docs-before"
+  cp -r docs "$BUILD/docs-before"
+  make -s generate
+  diff -r "$BUILD/docs-before" docs || { echo "docs/ was not what make generate makes; now it is"; return 1; }
 }
 lint() {
   make -s build/bin/golangci-lint
   build/bin/golangci-lint run
   (cd tools/images && ../../build/bin/golangci-lint run --config ../../.golangci.yml)
 }
+# a step fails with whatever fails in it, not only with its last command
+steps_fail() {
+  local said
+  said=$(LOGS=$(mktemp -d) bash -c '. scripts/lib.sh; middle() { false; true; }; set +e; step x middle; echo "status $?"')
+  [[ $said == *"status 1"* ]] || { echo "$said"; return 1; }
+}
 check() {
+  run "scripts: a failure in the middle of a step is one" steps_fail
   run "gofmt" gofmt_check
   run "go vet" vet
   run "golangci-lint" lint
@@ -98,14 +110,14 @@ prepare() {
     test/engines/engines.sh env
     echo "export PATTERN_IMAGES_REPOSITORY=$REGISTRY/pattern PATTERN_IMAGES_TAG=$tag"
     echo "export TEST_WEB_IMAGE=$(sed -n 's/.*"nginx": "\(.*\)".*/\1/p' build/test-images/digests.json)"
-    echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu TEST_HOST=10.99.0.254"
+    echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu"
     echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
   } >"$BUILD/test/env"
 }
 # only ENGINE: its address is in the environment and the other's is not, so that none is reached by accident
 only() {
   . "$BUILD/test/env"
-  export ENGINE=$1 TF_ACC=1
+  export ENGINE=$1
   case $1 in
   kubernetes) unset NOMAD_ADDR NOMAD_TOKEN && export KUBE_CONFIG_PATH=$KUBECONFIG ;;
   nomad) unset KUBECONFIG KUBECACHEDIR ;;
@@ -129,7 +141,13 @@ acceptance() {
   for e in "${brought[@]}"; do run "$e is down again" test/engines/engines.sh down "$e"; done
 }
 
-all() { check && unit && images && fault && acceptance; }
+all() { # one after the other, not by &&, which would make the shell overlook failures within
+  check
+  unit
+  images
+  fault
+  acceptance
+}
 
 case ${1:-all} in
 all | check | unit | images | fault | acceptance)
