@@ -48,7 +48,7 @@ var faults = []fault{
 	// Names.
 	{"a name in capitals", object{"name": "Web"}, "name", "lower-case"},
 	{"a name that is too long", object{"name": strings.Repeat("a", 41)}, "name", "at most 40"},
-	{"a namespace that is none", object{"namespace": "my_space"}, "namespace", "lower-case"},
+	{"a namespace that is none", object{"namespace": "my space"}, "namespace", "letters, digits"},
 	{"a sidecar's name that is too long", object{"sidecars." + strings.Repeat("s", 31): object{"container": object{"image": "x"}}}, `sidecars["` + strings.Repeat("s", 31) + `"]`, "at most 30"},
 	{"a sidecar with main's name", object{"sidecars.main": object{"container": object{"image": "x"}}}, `sidecars["main"]`, "choose another"},
 	{"two init containers of one name", object{"init": []object{{"name": "a", "image": "x"}, {"name": "a", "image": "x"}}}, "init[1].name", "earlier"},
@@ -170,6 +170,7 @@ func TestWhatAnEngineCannotDoIsRefusedWithTheAttributesPath(t *testing.T) {
 		faults   []fault
 	}{
 		{"kubernetes", object{"kubernetes": object{"host": "https://127.0.0.1:1"}}, []fault{
+			{"a namespace that Kubernetes does not allow", object{"namespace": "my_space"}, "namespace", "RFC 1123"},
 			{"a stop signal", object{"main.stop_signal": "SIGQUIT"}, "main.stop_signal", "STOPSIGNAL"},
 			{"an affinity that is none", object{"kubernetes": object{"affinity": "{"}}, "kubernetes.affinity", "JSON"},
 			{"a toleration that is none", object{"kubernetes": object{"tolerations": []object{{"effect": "Never"}}}}, "kubernetes.tolerations[0].effect", "NoSchedule"},

@@ -28,6 +28,11 @@ const (
 // Check finds what Kubernetes cannot do of a topology. See engine.Engine.
 func (e *Engine) Check(t *topology.Topology) []engine.Fault {
 	var f fault.List
+	if t.Namespace != "" {
+		for _, msg := range validation.IsDNS1123Label(t.Namespace) {
+			f.Add("namespace", "%s", msg)
+		}
+	}
 	for _, bad := range metavalidation.ValidateLabels(t.Labels, field.NewPath("labels")) {
 		f.Add(bad.Field, "%s", bad.ErrorBody())
 	}

@@ -24,6 +24,7 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 		message string
 	}{
 		{"a name that is too long for a Deployment", func(t *topology.Topology, _ *topology.Group) { t.Name = strings.Repeat("n", 64) }, "name", "Kubernetes allows 63"},
+		{"a namespace that is none here", func(t *topology.Topology, _ *topology.Group) { t.Namespace = "team_a" }, "namespace", "RFC 1123"},
 		{"the index of a replica that has none", func(_ *topology.Topology, g *topology.Group) {
 			g.Containers[0].Env = []topology.Env{{Name: "INDEX", Field: topology.FieldIndex}}
 		}, "main", "interchangeable replicas have not"},

@@ -83,7 +83,11 @@ func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload
 			l.AddNeeding([]string{"main.mounts"}, fault.At(at+".paths", i), "%q is in no volume of main, so nobody else can read it: mount a volume in main.mounts where the files are written", p)
 		}
 	}
-	for _, err := range faultsOf(s.config(place{instance: workload.Instance{Name: "instance"}, name: name, port: firstManagementPort, workload: w}).Validate()) {
+	file := s.config(place{instance: workload.Instance{Name: "instance"}, name: name, port: firstManagementPort, workload: w})
+	if limit := s.resources().Limits.MemoryBytes; limit > 0 && memoryFor(file.Batch) > limit {
+		l.AddNeeding([]string{at + ".resources"}, at+".batch.max_bytes", "batches of %s need %d MiB of memory, and resources.limits.memory gives %d: raise it, or make batches smaller", file.Batch.MaxBytes, memoryFor(file.Batch)>>20, limit>>20)
+	}
+	for _, err := range faultsOf(file.Validate()) {
 		where, what, _ := strings.Cut(err.Error(), ": ")
 		where = strings.TrimPrefix(where, "inputs[0].")
 		switch where {
@@ -92,6 +96,17 @@ func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload
 		}
 		l.Add(at+"."+where, "%s", what)
 	}
+}
+
+// memoryFor is what the log saver needs for its batches, by its own documentation: 12 MiB and five times a batch.
+func memoryFor(b config.Batch) int64 { return 12<<20 + 5*int64(b.MaxBytes) }
+
+// resources of the container.
+func (s *LogSaver) resources() topology.Resources {
+	if s.Resources == nil {
+		return defaultResources
+	}
+	return s.Resources.Topology()
 }
 
 // faultsOf are the single errors of a validation.
@@ -155,7 +170,7 @@ func (s *LogSaver) addTo(parts *Parts, p place) {
 		Image: s.Image, PullPolicy: p.settings.PullPolicy,
 		Env:       append(workload.Env(s.Env, s.SecretEnv, p.workload.Secrets), topology.Env{Name: envReplica, Field: topology.FieldReplica}),
 		Ports:     []topology.Port{{Name: port, Number: p.port, Protocol: "tcp"}},
-		Resources: defaultResources,
+		Resources: s.resources(),
 		Security:  topology.Security{User: &user, Group: &user},
 		// No readiness probe: the group serves while its log saver has trouble. What the saver says of itself is at its
 		// management port.
@@ -170,9 +185,6 @@ func (s *LogSaver) addTo(parts *Parts, p place) {
 	}
 	if container.Image == "" {
 		container.Image = p.settings.Image("logsaver")
-	}
-	if s.Resources != nil {
-		container.Resources = s.Resources.Topology()
 	}
 	further := workload.Container{Mounts: s.Mounts}
 	container.Mounts = append(container.Mounts, further.Topology("", "", topology.Companion, nil).Mounts...)

@@ -87,8 +87,8 @@ func (p *Probe) topology() *topology.Probe {
 	}
 	t := &topology.Probe{
 		HTTP: p.HTTP.topology(), Exec: p.Exec,
-		PeriodSeconds:    orElse(p.Period.Seconds(), defaultPeriodSeconds),
-		TimeoutSeconds:   orElse(p.Timeout.Seconds(), defaultTimeoutSeconds),
+		PeriodSeconds:    seconds(p.Period, defaultPeriodSeconds),
+		TimeoutSeconds:   seconds(p.Timeout, defaultTimeoutSeconds),
 		FailureThreshold: orElse(p.FailureThreshold, defaultFailureThreshold),
 		DelaySeconds:     p.InitialDelay.Seconds(),
 	}
@@ -110,6 +110,14 @@ func (h *Hook) topology() *topology.Hook {
 		return nil
 	}
 	return &topology.Hook{Exec: h.Exec, HTTP: h.HTTP.topology()}
+}
+
+// seconds of a duration that may not be given.
+func seconds(d *Duration, otherwise int) int {
+	if d == nil {
+		return otherwise
+	}
+	return d.Seconds()
 }
 
 func orElse[T comparable](value, otherwise T) T {

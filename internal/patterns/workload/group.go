@@ -61,9 +61,8 @@ func (w *Workload) Ending() topology.Termination {
 	if len(w.Expose) > 0 {
 		t.DrainSeconds = defaultDrainSeconds
 	}
-	if w.Termination != nil {
-		t.GraceSeconds = orElse(w.Termination.Grace.Seconds(), t.GraceSeconds)
-		t.DrainSeconds = orElse(w.Termination.Drain.Seconds(), t.DrainSeconds)
+	if e := w.Termination; e != nil {
+		t.GraceSeconds, t.DrainSeconds = seconds(e.Grace, t.GraceSeconds), seconds(e.Drain, t.DrainSeconds)
 	}
 	return t
 }

@@ -41,6 +41,7 @@ func TestEnding(t *testing.T) {
 		{"nobody comes, so nothing drains", `{}`, topology.Termination{GraceSeconds: 30}},
 		{"who is exposed drains", `{"expose": {"http": {}}}`, topology.Termination{GraceSeconds: 30, DrainSeconds: 3}},
 		{"what is written holds", `{"expose": {"http": {}}, "termination": {"grace": "90s", "drain": "10s"}}`, topology.Termination{GraceSeconds: 90, DrainSeconds: 10}},
+		{"nought is written, too", `{"expose": {"http": {}}, "termination": {"grace": "0s", "drain": "0s"}}`, topology.Termination{}},
 		{"parts of a second count whole", `{"termination": {"grace": "1500ms"}}`, topology.Termination{GraceSeconds: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, decode(t, c.workload).Ending()) })

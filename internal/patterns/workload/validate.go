@@ -24,6 +24,7 @@ const (
 
 var (
 	dnsLabel   = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+	namespace  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`) // Nomad's rule, the wider one
 	envName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	fileName   = regexp.MustCompile(`^[-._a-zA-Z0-9]+$`)
 	capability = regexp.MustCompile(`^[A-Z][A-Z_]+$`)
@@ -53,8 +54,8 @@ func ContainerName(l *fault.List, at, value string) {
 // Validate the attributes of the instance.
 func (i *Instance) Validate(l *fault.List) {
 	Name(l, "name", i.Name, maxInstanceName)
-	if i.Namespace != "" {
-		Name(l, "namespace", i.Namespace, 63)
+	if i.Namespace != "" && !namespace.MatchString(i.Namespace) {
+		l.Add("namespace", "%q must be 1 to 128 letters, digits, dashes and underscores; Kubernetes allows at most 63, none of them an underscore or a capital", i.Namespace)
 	}
 }
 
@@ -109,7 +110,7 @@ func (w *Workload) Validate(l *fault.List, scope *Scope) {
 func (c *Container) Validate(l *fault.List, at string, scope *Scope) {
 	ImageName(l, at+".image", c.Image)
 	oneOf(l, at+".pull_policy", c.PullPolicy, "", "always", "if_not_present", "never")
-	c.validateEnv(l, at)
+	c.validateEnv(l, at, scope)
 	c.validatePorts(l, at, scope)
 	c.validateMounts(l, at, scope)
 	c.Resources.Validate(l, at+".resources")
@@ -135,7 +136,7 @@ func ImageName(l *fault.List, at, image string) {
 	}
 }
 
-func (c *Container) validateEnv(l *fault.List, at string) {
+func (c *Container) validateEnv(l *fault.List, at string, scope *Scope) {
 	for _, k := range sorted(c.Env) {
 		if !envName.MatchString(k) {
 			l.Add(fault.Key(at+".env", k), "%q is not the name of an environment variable", k)
@@ -153,8 +154,12 @@ func (c *Container) validateEnv(l *fault.List, at string) {
 		if ref.Secret == "" {
 			l.Add(at+".secret", "must not be empty")
 		}
-		if ref.Key == "" {
+		own, mine := scope.Secrets[ref.Secret]
+		switch {
+		case ref.Key == "":
 			l.Add(at+".key", "must not be empty")
+		case mine && !own.mayHave(ref.Key):
+			l.AddNeeding([]string{"secrets"}, at+".key", "the secret %q has no key %q%s", ref.Secret, ref.Key, known(own.Generate))
 		}
 	}
 }
@@ -208,28 +213,33 @@ func (c *Container) validateMounts(l *fault.List, at string, scope *Scope) {
 
 // Validate the resources of a container at a path.
 func (r *Resources) Validate(l *fault.List, at string) {
-	if r == nil || r.Limits == nil {
+	if r == nil {
 		return
 	}
-	var req Amounts
+	var req, limits Amounts
 	if r.Requests != nil {
 		req = *r.Requests
+	}
+	if r.Limits != nil {
+		limits = *r.Limits
 	}
 	for _, c := range []struct {
 		name           string
 		request, limit int64
 	}{
-		{"cpu", int64(req.CPU), int64(r.Limits.CPU)},
-		{"memory", int64(req.Memory), int64(r.Limits.Memory)},
-		{"storage", int64(req.Storage), int64(r.Limits.Storage)},
+		{"cpu", int64(req.CPU), int64(limits.CPU)},
+		{"memory", int64(req.Memory), int64(limits.Memory)},
+		{"storage", int64(req.Storage), int64(limits.Storage)},
 	} {
 		if c.limit > 0 && c.request > c.limit {
 			l.AddNeeding([]string{at + ".requests." + c.name}, at+".limits."+c.name, "is below the request in %s.requests.%s: no machine can give that", at, c.name)
 		}
 	}
 	const least = 4 << 20 // below, the container runtime itself does not start
-	if m := r.Limits.Memory; m > 0 && m < least {
-		l.Add(at+".limits.memory", "%d bytes are too few for any container to start: give at least 4Mi", m)
+	for name, m := range map[string]Size{"limits": limits.Memory, "requests": req.Memory} {
+		if m > 0 && m < least {
+			l.Add(at+"."+name+".memory", "%d bytes are too few for any container to start: give at least 4Mi", m)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package workload
 import (
 	"path"
 	"strings"
+	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 )
@@ -30,8 +31,16 @@ func (c *Container) validateProbes(l *fault.List, at string) {
 		if p.probe.FailureThreshold < 0 {
 			l.Add(at+".failure_threshold", "must be at least 1, got %d", p.probe.FailureThreshold)
 		}
-		if p.probe.Timeout > 0 && p.probe.Period > 0 && p.probe.Timeout > p.probe.Period {
-			l.Add(at+".timeout", "%s is longer than the period of %s: probes would overlap", p.probe.Timeout, p.probe.Period)
+		for _, d := range []struct {
+			name string
+			d    *Duration
+		}{{"period", p.probe.Period}, {"timeout", p.probe.Timeout}} {
+			if d.d != nil && time.Duration(*d.d) < time.Second {
+				l.Add(at+"."+d.name, "must be at least 1s, got %s: the engines count whole seconds", *d.d)
+			}
+		}
+		if asked := p.probe.topology(); asked.TimeoutSeconds > asked.PeriodSeconds {
+			l.AddNeeding([]string{at + ".period"}, at+".timeout", "%ds is longer than the period of %ds: probes would overlap", asked.TimeoutSeconds, asked.PeriodSeconds)
 		}
 	}
 }
@@ -132,6 +141,15 @@ func (w *Workload) validateSecret(l *fault.List, key string) {
 			l.Add(at, "is also in values_wo: remove one of them")
 		}
 	}
+}
+
+// mayHave tells whether a secret can have a key: its values are only known where a configuration is read.
+func (s *SecretSet) mayHave(key string) bool {
+	if _, generated := s.Generate[key]; generated {
+		return true
+	}
+	_, given := s.Values[key]
+	return given || (s.Values == nil && s.Version != "")
 }
 
 func (w *Workload) validateExpose(l *fault.List) {

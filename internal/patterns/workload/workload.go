@@ -103,13 +103,13 @@ type Probes struct {
 
 // Probe is one question to a container: exactly one of HTTP, TCP and Exec.
 type Probe struct {
-	HTTP             *HTTP    `json:"http,omitempty"`
-	TCP              *TCP     `json:"tcp,omitempty"`
-	Exec             []string `json:"exec,omitempty"`
-	Period           Duration `json:"period,omitempty"`
-	Timeout          Duration `json:"timeout,omitempty"`
-	FailureThreshold int      `json:"failure_threshold,omitempty"`
-	InitialDelay     Duration `json:"initial_delay,omitempty"`
+	HTTP             *HTTP     `json:"http,omitempty"`
+	TCP              *TCP      `json:"tcp,omitempty"`
+	Exec             []string  `json:"exec,omitempty"`
+	Period           *Duration `json:"period,omitempty"`
+	Timeout          *Duration `json:"timeout,omitempty"`
+	FailureThreshold int       `json:"failure_threshold,omitempty"`
+	InitialDelay     Duration  `json:"initial_delay,omitempty"`
 }
 
 // HTTP is a request to one of the container's ports.
@@ -208,8 +208,8 @@ type Spread struct {
 
 // Termination says how a replica ends.
 type Termination struct {
-	Grace Duration `json:"grace,omitempty"`
-	Drain Duration `json:"drain,omitempty"`
+	Grace *Duration `json:"grace,omitempty"`
+	Drain *Duration `json:"drain,omitempty"`
 }
 
 // Update says how a new revision replaces the old one.
