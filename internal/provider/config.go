@@ -89,7 +89,34 @@ func (c *config) target(unknown []string, version string, o Options) instance.Ta
 		Labels:      c.DefaultLabels,
 		Annotations: c.DefaultAnnotations,
 	}
+	t.Translators = c.translators()
 	return t
+}
+
+// translators into what each engine reads, by the settings of the one that is configured.
+func (c *config) translators() map[string]instance.Translator {
+	var k kubernetes.Config
+	if c.Kubernetes != nil {
+		k = *c.Kubernetes
+	}
+	var n nomad.Config
+	if c.Nomad != nil {
+		n = *c.Nomad
+	}
+	return map[string]instance.Translator{
+		"kubernetes": {
+			Check: kubernetes.New(k).Check,
+			Manifest: func(t *topology.Topology) ([]byte, error) {
+				return kubernetes.Manifest(t, kubernetes.Options{Namespace: k.Namespace})
+			},
+		},
+		"nomad": {
+			Check: nomad.New(n).Check,
+			Manifest: func(t *topology.Topology) ([]byte, error) {
+				return nomad.Manifest(t, nomad.Options{Namespace: n.Namespace, Region: n.Region, MHzPerCore: n.MHzPerCore})
+			},
+		},
+	}
 }
 
 func (c *config) engine(version string, o Options) engine.Engine {

@@ -45,29 +45,36 @@ type diagnostic struct {
 // surroundings reaches the provider.
 func terraform(t *testing.T, provider, resources object, command string) []diagnostic {
 	t.Helper()
+	return parse(t, command, workspace(t, object{
+		"provider": object{"pattern": provider},
+		"resource": object{"pattern_sidecar": resources},
+	})(command, "-json", "-no-color"))
+}
+
+// workspace gives what runs Terraform on a configuration and returns its standard output, whatever it thinks of it.
+func workspace(t *testing.T, configuration object) func(args ...string) []byte {
+	t.Helper()
 	binaries, err := folder()
 	require.NoError(t, err)
 	program, err := exec.LookPath("terraform")
 	require.NoError(t, err, "terraform must be installed and in PATH")
 	dir := t.TempDir()
-	raw, err := json.Marshal(object{
-		"terraform": object{"required_providers": object{"pattern": object{"source": "container-patterns/pattern"}}},
-		"provider":  object{"pattern": provider},
-		"resource":  object{"pattern_sidecar": resources},
-	})
+	configuration["terraform"] = object{"required_providers": object{"pattern": object{"source": "container-patterns/pattern"}}}
+	raw, err := json.Marshal(configuration)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf.json"), raw, 0o600))
 	rc := filepath.Join(dir, "cli.tfrc")
 	require.NoError(t, os.WriteFile(rc, fmt.Appendf(nil, "provider_installation {\n  dev_overrides { \"container-patterns/pattern\" = %q }\n  direct {}\n}\n", binaries), 0o600))
-
-	c := exec.Command(program, command, "-json", "-no-color")
-	c.Dir, c.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TF_CLI_CONFIG_FILE=" + rc, "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1"}
-	out, err := c.Output()
-	var exit *exec.ExitError
-	if err != nil {
-		require.ErrorAs(t, err, &exit)
+	return func(args ...string) []byte {
+		c := exec.Command(program, args...)
+		c.Dir, c.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TF_CLI_CONFIG_FILE=" + rc, "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1"}
+		out, err := c.Output()
+		var exit *exec.ExitError
+		if err != nil {
+			require.ErrorAs(t, err, &exit)
+		}
+		return out
 	}
-	return parse(t, command, out)
 }
 
 // parse one object (validate) or one a line (plan).

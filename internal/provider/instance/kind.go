@@ -13,6 +13,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/attributes"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 // Kind is a pattern as Terraform sees it.
@@ -32,6 +33,14 @@ type Target struct {
 	// Engine is nil while the provider's configuration is unknown, at plan.
 	Engine   engine.Engine
 	Settings patterns.Settings
+	// Translators say what a topology becomes, without a cluster, by the name of the engine.
+	Translators map[string]Translator
+}
+
+// A Translator of one engine.
+type Translator struct {
+	Check    func(*topology.Topology) []engine.Fault
+	Manifest func(*topology.Topology) ([]byte, error)
 }
 
 // Resource of a kind.

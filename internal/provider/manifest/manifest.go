@@ -11,12 +11,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine/kubernetes"
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine/nomad"
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/attributes"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/value"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 // DataSource translates one instance, of any kind.
@@ -47,8 +46,8 @@ func (d *DataSource) Metadata(_ context.Context, req datasource.MetadataRequest,
 // Schema has one object for each kind, with the attributes of its resource.
 func (d *DataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	all := map[string]schema.Attribute{
-		"kubernetes": schema.StringAttribute{Computed: true, MarkdownDescription: "Kubernetes objects as YAML documents, for `kubectl apply --server-side -f -`."},
-		"nomad":      schema.StringAttribute{Computed: true, MarkdownDescription: "Nomad job as JSON, for `nomad job run -json -`."},
+		"kubernetes": schema.StringAttribute{Computed: true, MarkdownDescription: "Kubernetes objects as YAML documents, for `kubectl apply --server-side -f -`. Empty, with a warning, where Kubernetes cannot do what is asked."},
+		"nomad":      schema.StringAttribute{Computed: true, MarkdownDescription: "Nomad job as JSON, for `nomad job run -json -`. A core counts `mhz_per_core` of the provider's `nomad`, or 1000 MHz. Empty, with a warning, where Nomad cannot do what is asked."},
 		"revision":   schema.StringAttribute{Computed: true, MarkdownDescription: "The revision that the resource would have."},
 	}
 	for name, k := range d.kinds {
@@ -92,42 +91,38 @@ func (d *DataSource) ValidateConfig(_ context.Context, req datasource.ValidateCo
 // Read translates.
 func (d *DataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	resp.State.Raw = req.Config.Raw
-	written, _ := d.written(req.Config.Raw)
-	for name, raw := range written {
-		t, faults, err := d.kinds[name].Topology(raw, d.target.Settings)
+	given, _ := d.written(req.Config.Raw)
+	for kind, raw := range given {
+		t, faults, err := d.kinds[kind].Topology(raw, d.target.Settings)
 		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root(name), "Invalid configuration", err.Error())
+			resp.Diagnostics.AddAttributeError(path.Root(kind), "Invalid configuration", err.Error())
 			return
 		}
-		instance.AddFaults(&resp.Diagnostics, name, faults)
+		instance.AddFaults(&resp.Diagnostics, kind, faults)
 		if len(faults) > 0 {
 			return
 		}
 		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("revision"), t.Revision())...)
-		for _, e := range []struct {
-			name   string
-			check  func() []fault.Fault
-			render func() ([]byte, error)
-		}{
-			{"kubernetes", func() []fault.Fault { return kubernetes.New(kubernetes.Config{}).Check(t) }, func() ([]byte, error) { return kubernetes.Manifest(t, kubernetes.Options{}) }},
-			{"nomad", func() []fault.Fault { return nomad.New(nomad.Config{}).Check(t) }, func() ([]byte, error) { return nomad.Manifest(t, nomad.Options{}) }},
-		} {
-			// What one engine cannot do leaves its attribute empty, and says why; the other is of use all the same.
-			if faults := e.check(); len(faults) > 0 {
-				for _, f := range faults {
-					resp.Diagnostics.AddAttributeWarning(value.Path(fault.Join(name, f.Path)), "Not for "+e.name, f.Error())
-				}
-				resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(e.name), "")...)
-				continue
+		for engine, translator := range d.target.Translators {
+			text, warnings, err := translate(translator, t)
+			for _, f := range warnings {
+				resp.Diagnostics.AddAttributeWarning(value.Path(fault.Join(kind, f.Path)), "Not for "+engine, f.Error()+".")
 			}
-			text, err := e.render()
 			if err != nil {
-				resp.Diagnostics.AddAttributeError(path.Root(name), "Cannot translate for "+e.name, err.Error())
-				continue
+				resp.Diagnostics.AddAttributeError(path.Root(kind), "Cannot translate for "+engine, err.Error())
 			}
-			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(e.name), string(text))...)
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(engine), text)...)
 		}
 	}
+}
+
+// translate for one engine. What it cannot do leaves the text empty, and says why; that of the other is of use all the same.
+func translate(to instance.Translator, t *topology.Topology) (text string, cannot fault.List, err error) {
+	if cannot = to.Check(t); len(cannot) > 0 {
+		return "", cannot, nil
+	}
+	raw, err := to.Manifest(t)
+	return string(raw), nil, err
 }
 
 // written are the instances that were given, by kind.
