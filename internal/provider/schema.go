@@ -56,7 +56,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				"insecure":                 flag("Whether the server's certificate is not verified. Environment: `KUBE_INSECURE`."),
 				"tls_server_name":          text("Name that the server's certificate must bear. Environment: `KUBE_TLS_SERVER_NAME`."),
 				"proxy_url":                text("Proxy of all requests. Environment: `KUBE_PROXY_URL`."),
-				"in_cluster":               flag("Whether to use the service account of the Pod that Terraform runs in. Environment: `KUBE_IN_CLUSTER_CONFIG`."),
+				"in_cluster":               flag("Whether to use the service account of the Pod that Terraform runs in. Default: `true` inside a Pod when nothing else is set. Environment: `KUBE_IN_CLUSTER_CONFIG`."),
 				"namespace":                text("Namespace of instances that name none. Default: the context's, else `default`. Environment: `KUBE_NAMESPACE`."),
 				"exec": object("A program that prints credentials; it runs again when they expire.", attributes{
 					"api_version": schema.StringAttribute{Required: true, MarkdownDescription: "Such as `client.authentication.k8s.io/v1`."},
@@ -81,7 +81,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				"key_pem":         secret("Its key, in PEM."),
 				"tls_server_name": text("Name that the server's certificate must bear. Environment: `NOMAD_TLS_SERVER_NAME`."),
 				"skip_verify":     flag("Whether the server's certificate is not verified. Environment: `NOMAD_SKIP_VERIFY`."),
-				"headers":         textMap("Added to each request."),
+				"headers":         schema.MapAttribute{Optional: true, Sensitive: true, ElementType: types.StringType, MarkdownDescription: "Added to each request."},
 				"mhz_per_core":    schema.Int64Attribute{Optional: true, MarkdownDescription: "MHz that one core of `resources` stands for. Default: computed from the nodes' own figures."},
 			}),
 			"images": object("Where the framework images come from.", attributes{

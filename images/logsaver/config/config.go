@@ -98,7 +98,7 @@ type Sink struct {
 
 // Bucket is an object store or a directory. One batch is one object, whose name repeats on a replay.
 type Bucket struct {
-	// URL as gocloud.dev/blob reads it: s3://NAME?region=...&endpoint=...&use_path_style=true, gs://NAME,
+	// URL in the form of gocloud.dev/blob: s3://NAME?region=...&endpoint=...&use_path_style=true, gs://NAME,
 	// azblob://NAME, file:///DIRECTORY. Required, without credentials.
 	URL string `json:"url"`
 	// Prefix is put before each object name. Default: none.

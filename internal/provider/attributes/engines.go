@@ -49,6 +49,6 @@ func Nomad() nestedObject {
 		"constraints": list("What a node must fulfil.", rule()),
 		"affinities":  list("What draws to a node.", Merged(rule(), Map{"weight": number("-100 to 100; negative draws away.")})),
 		"meta":        strMap("Meta of the group."),
-		"driver":      str("Task driver. Default: `docker`."),
+		"driver":      str("Task driver: `docker` (default), which is the only one for images."),
 	})
 }

@@ -77,7 +77,7 @@ func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 				Create: true, Read: true, Update: true, Delete: true,
 				CreateDescription: "Until the instance is ready. Default: `10m`.",
 				ReadDescription:   "Until the engine has answered. Default: `2m`.",
-				UpdateDescription: "Until the new revision is ready. Default: `10m`.",
+				UpdateDescription: "Until the new revision is ready. Default: `10m`. A rollback takes as long again at the most.",
 				DeleteDescription: "Until everything is gone. Default: `10m`.",
 			}),
 		}),
