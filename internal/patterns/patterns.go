@@ -16,8 +16,9 @@ type Spec interface {
 	Validate() fault.List
 	// Topology is what the spec needs to run. It is only called for a spec without faults.
 	Topology(Settings) *topology.Topology
-	// Replacement says why a change from a former spec cannot be made in place. Empty: it can.
-	Replacement(former Spec) fault.List
+	// Changes says what of a change from a former spec cannot be made in place: what needs a new instance, and what
+	// cannot be done at all.
+	Changes(former Spec) (replaced, refused fault.List)
 	// ForgetSecrets removes write-only values, so that the spec can be written to the cluster.
 	ForgetSecrets()
 }

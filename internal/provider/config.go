@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -89,7 +90,7 @@ func (c *config) target(unknown []string, version string, o Options) instance.Ta
 		Labels:      c.DefaultLabels,
 		Annotations: c.DefaultAnnotations,
 	}
-	t.Translators = c.translators()
+	t.Translators, t.Made = c.translators(), &sync.Map{}
 	return t
 }
 

@@ -67,6 +67,12 @@ type place struct {
 }
 
 func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload) {
+	files, state := ownVolumes(name)
+	for _, v := range []string{files, state} {
+		if _, taken := w.Volumes[v]; taken {
+			l.Add(fault.Key("volumes", v), "the log saver %q brings a volume of that name: choose another", name)
+		}
+	}
 	// Image, variables, mounts and resources are those of any container.
 	image := s.Image
 	if image == "" {
@@ -124,20 +130,28 @@ func (s *LogSaver) config(p place) *config.Config {
 		Pattern: p.pattern, Instance: p.instance.Name, Namespace: p.instance.Namespace, Container: p.name,
 		Source: "${" + envReplica + "}",
 		Inputs: []config.Input{{
-			Name: p.name, Paths: s.Paths, Exclude: s.Exclude, Rotated: s.Rotated, Multiline: s.Multiline,
+			Name: p.name, Paths: s.Paths, Exclude: s.Exclude, Rotated: s.Rotated, Multiline: copied(s.Multiline),
 			MaxLineBytes: s.MaxLineBytes, From: s.From,
 		}},
 		StateDir: stateFolder, Sink: s.Sink, Batch: s.Batch, Spool: s.Spool, Retry: s.Retry,
 		Management: config.Management{Address: fmt.Sprintf(":%d", p.port)},
 		Shutdown:   config.Shutdown{Grace: config.Duration(shutdownGrace(p.workload.Ending()))},
 	}
+	// Defaults go into copies: the spec stays as it was written.
+	c.Sink.Bucket, c.Sink.HTTP, c.Sink.Loki, c.Sink.Syslog = copied(c.Sink.Bucket), copied(c.Sink.HTTP), copied(c.Sink.Loki), copied(c.Sink.Syslog)
 	if b := c.Sink.Bucket; b != nil && b.Prefix == "" {
-		own := *b
-		own.Prefix = p.instance.Name + "/"
-		c.Sink.Bucket = &own
+		b.Prefix = p.instance.Name + "/"
 	}
 	c.SetDefaults()
 	return c
+}
+
+func copied[T any](v *T) *T {
+	if v == nil {
+		return nil
+	}
+	c := *v
+	return &c
 }
 
 // shutdownGrace is what the end of a replica leaves to its log saver: all but the moment that the exit itself takes. What
@@ -150,13 +164,16 @@ func shutdownGrace(e topology.Termination) time.Duration {
 // envReplica tells a framework container which replica it is in.
 const envReplica = "PATTERN_REPLICA"
 
+// ownVolumes are the names of the volumes that a log saver brings.
+func ownVolumes(name string) (files, state string) { return name + "-config", name + "-state" }
+
 func (s *LogSaver) addTo(parts *Parts, p place) {
 	c := s.config(p)
 	file, err := json.MarshalIndent(c, "", "  ")
 	if err != nil { // plain data
 		panic(err)
 	}
-	configVolume, stateVolume := p.name+"-config", p.name+"-state"
+	configVolume, stateVolume := ownVolumes(p.name)
 	parts.Configs = append(parts.Configs, topology.Config{Name: configVolume, Files: map[string]string{configFile: string(file) + "\n"}})
 	parts.Volumes = append(parts.Volumes,
 		topology.Volume{Name: configVolume, Config: configVolume},

@@ -46,10 +46,11 @@ func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
 	return t
 }
 
-// Replacement says why a former spec cannot become this one in place.
-func (s *Spec) Replacement(former patterns.Spec) fault.List {
+// Changes says what of a change from a former spec cannot be made in place.
+func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
 	was := former.(*Spec)
-	return append(s.Instance.Replacement(&was.Instance), s.Workload.Replacement(&was.Workload)...)
+	replaced, refused = s.Workload.Changes(&was.Workload)
+	return append(s.Instance.Changes(&was.Instance), replaced...), refused
 }
 
 // Sidecars by name. Every pattern that runs developer containers takes such a map.

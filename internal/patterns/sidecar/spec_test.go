@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -99,6 +100,7 @@ func TestValidateNamesThePathOfEveryFault(t *testing.T) {
 		{"a request in which nothing starts", `{"main": {"resources": {"requests": {"memory": "1Mi"}}}}`, []string{"main.resources.requests.memory"}},
 		{"a namespace with a space", `{"namespace": "my shop"}`, []string{"namespace"}},
 		{"a namespace that begins with a digit", `{"namespace": "007-prod"}`, nil},
+		{"a volume with the name of the log saver's own", `{"volumes": {"logs-state": {"ephemeral": {}}}}`, []string{`volumes["logs-state"]`}},
 		{"a volume of no kind", `{"volumes": {"logs": {"ephemeral": null}}}`, []string{`volumes["logs"]`}},
 		{"a persistent volume without a size", `{"volumes": {"data": {"persistent": {}}}, "replicas": 1}`, []string{`volumes["data"].persistent.size`}},
 		{"replicas that share a volume by accident", `{"volumes": {"data": {"persistent": {"size": "1Gi"}}}}`, []string{`volumes["data"].persistent.shared`}},
@@ -145,6 +147,24 @@ func TestTopologyPutsTheLogSaverBesideMain(t *testing.T) {
 	assert.Equal(t, []topology.Service{{Name: "web", Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}}, g.Services)
 }
 
+func TestValidateLeavesTheSpecAlone(t *testing.T) {
+	for _, sink := range []string{
+		`{"syslog": {"address": "collector:6514"}}`, `{"loki": {"url": "http://loki"}}`, `{"http": {"url": "http://collector"}}`, `{"bucket": {"url": "s3://b"}}`,
+	} {
+		patch := `{"sidecars": {"logs": {"log_saver": {"multiline": {"preset": "go"}, "sink": null}}}}`
+		read := func() *Spec {
+			s := spec(t, patch)
+			require.NoError(t, json.Unmarshal([]byte(sink), &s.Sidecars["logs"].LogSaver.Sink))
+			return s
+		}
+		s := read()
+		assert.Empty(t, s.Validate())
+		assert.Equal(t, read(), s, sink)
+		s.Topology(settings)
+		assert.Equal(t, read(), s, sink)
+	}
+}
+
 func TestRevisionFollowsWhatRuns(t *testing.T) {
 	revision := func(patch string) string { return spec(t, patch).Topology(settings).Revision() }
 	now := revision(`{}`)
@@ -161,33 +181,46 @@ func TestRevisionFollowsWhatRuns(t *testing.T) {
 	assert.Equal(t, same, revision(`{"secrets": {"s": {"values_wo": {"k": "v"}, "values_wo_version": "1"}}}`), "a plan knows no secret values")
 }
 
-func TestReplacementSaysWhy(t *testing.T) {
+func TestChangesSayWhatCannotBeMadeInPlace(t *testing.T) {
+	const stable = `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "2Gi", "class": "slow"%s}}}}`
+	kept, gone := fmt.Sprintf(stable, ""), fmt.Sprintf(stable, `, "delete_with_instance": true`)
 	for _, c := range []struct {
-		name, patch string
-		want        []string
+		name, was, is     string
+		replaced, refused []string
 	}{
-		{"another image goes in place", `{"main": {"image": "registry.example/nginx:2"}}`, nil},
-		{"another sidecar goes in place", `{"sidecars": {"sync": null}}`, nil},
-		{"another name", `{"name": "shop"}`, []string{"name"}},
-		{"another namespace", `{"namespace": "b"}`, []string{"namespace"}},
-		{"another identity", `{"identity": "stable"}`, []string{"identity"}},
-		{"the default identity, written out, is no change", `{"identity": "interchangeable"}`, nil},
+		{"another image", `{}`, `{"main": {"image": "registry.example/nginx:2"}}`, nil, nil},
+		{"another sidecar", `{}`, `{"sidecars": {"sync": null}}`, nil, nil},
+		{"another name", `{}`, `{"name": "shop"}`, []string{"name"}, nil},
+		{"another namespace", `{}`, `{"namespace": "b"}`, []string{"namespace"}, nil},
+		{"another identity", `{}`, `{"identity": "stable"}`, []string{"identity"}, nil},
+		{"the default identity, written out", `{}`, `{"identity": "interchangeable"}`, nil, nil},
+		{"a larger volume", kept, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "3Gi", "class": "slow"}}}}`, nil, nil},
+		{"a smaller volume that is kept", kept, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "1Gi", "class": "slow"}}}}`, nil, []string{`volumes["data"].persistent.size`}},
+		{"another class of a volume that is kept", kept, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "2Gi", "class": "fast"}}}}`, nil, []string{`volumes["data"].persistent.class`}},
+		{"another class of a volume that goes with the instance", gone, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "2Gi", "class": "fast"}}}}`, []string{`volumes["data"].persistent.class`}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var got []string
-			for _, f := range spec(t, c.patch).Replacement(spec(t, `{}`)) {
-				got = append(got, f.Path)
-			}
-			assert.Equal(t, c.want, got)
+			replaced, refused := spec(t, c.is).Changes(spec(t, c.was))
+			assert.Equal(t, c.replaced, paths(replaced))
+			assert.Equal(t, c.refused, paths(refused))
 		})
 	}
-	was := spec(t, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "1Gi"}}}}`)
-	is := spec(t, `{"identity": "stable", "volumes": {"data": {"persistent": {"size": "2Gi", "class": "fast"}}}}`)
-	assert.Len(t, is.Replacement(was), 2)
 }
 
-func TestUnknownVolumesAreNoFault(t *testing.T) {
-	l := spec(t, `{"volumes": null}`).Validate()
-	assert.NotEmpty(t, l)
-	assert.Equal(t, fault.List(nil), l.Known([]string{"volumes"}))
+func paths(l fault.List) (out []string) {
+	for _, f := range l {
+		out = append(out, f.Path)
+	}
+	return out
+}
+
+func TestWhatRestsOnUnknownAttributesIsNoFault(t *testing.T) {
+	for unknown, patch := range map[string]string{
+		"volumes":    `{"volumes": null}`,
+		"main.ports": `{"main": {"ports": null}}`,
+	} {
+		l := spec(t, patch).Validate()
+		assert.NotEmpty(t, l)
+		assert.Equal(t, fault.List(nil), l.Known([]string{unknown}))
+	}
 }

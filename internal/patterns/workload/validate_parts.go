@@ -19,11 +19,11 @@ func (c *Container) validateProbes(l *fault.List, at string) {
 		if p.probe == nil {
 			continue
 		}
-		at := at + ".probes." + p.name
+		ports, at := at+".ports", at+".probes."+p.name
 		exactlyOne(l, at, map[string]bool{"http": p.probe.HTTP != nil, "tcp": p.probe.TCP != nil, "exec": p.probe.Exec != nil})
-		c.validateHTTP(l, at+".http", p.probe.HTTP)
+		c.validateHTTP(l, ports, at+".http", p.probe.HTTP)
 		if t := p.probe.TCP; t != nil {
-			c.validatePortName(l, at+".tcp.port", t.Port)
+			c.validatePortName(l, ports, at+".tcp.port", t.Port)
 		}
 		if p.probe.Exec != nil && len(p.probe.Exec) == 0 {
 			l.Add(at+".exec", "must name a command")
@@ -56,29 +56,30 @@ func (c *Container) validateHooks(l *fault.List, at string) {
 		if h.hook == nil {
 			continue
 		}
-		at := at + ".lifecycle_hooks." + h.name
+		ports, at := at+".ports", at+".lifecycle_hooks."+h.name
 		exactlyOne(l, at, map[string]bool{"http": h.hook.HTTP != nil, "exec": h.hook.Exec != nil})
-		c.validateHTTP(l, at+".http", h.hook.HTTP)
+		c.validateHTTP(l, ports, at+".http", h.hook.HTTP)
 		if h.hook.Exec != nil && len(h.hook.Exec) == 0 {
 			l.Add(at+".exec", "must name a command")
 		}
 	}
 }
 
-func (c *Container) validateHTTP(l *fault.List, at string, h *HTTP) {
+// validateHTTP of a container whose ports were written at a path.
+func (c *Container) validateHTTP(l *fault.List, ports, at string, h *HTTP) {
 	if h == nil {
 		return
 	}
-	c.validatePortName(l, at+".port", h.Port)
+	c.validatePortName(l, ports, at+".port", h.Port)
 	if h.Path != "" && !strings.HasPrefix(h.Path, "/") {
 		l.Add(at+".path", "%q must begin with /", h.Path)
 	}
 	oneOf(l, at+".scheme", h.Scheme, "", "http", "https")
 }
 
-func (c *Container) validatePortName(l *fault.List, at, port string) {
+func (c *Container) validatePortName(l *fault.List, ports, at, port string) {
 	if _, ok := c.Ports[port]; !ok {
-		l.Add(at, "the container has no port %q%s", port, known(c.Ports))
+		l.AddNeeding([]string{ports}, at, "the container has no port %q%s", port, known(c.Ports))
 	}
 }
 

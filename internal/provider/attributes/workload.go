@@ -30,10 +30,10 @@ func Workload() Map {
 				"medium": str("`disk` (default) or `memory`."),
 			}),
 			"persistent": object("Outlives its replica. With `identity = \"stable\"` each replica has a volume of its own.", Map{
-				"size":                 str("Size, as `10Gi`. A change replaces the instance.", size),
-				"class":                str("Kubernetes StorageClass, or Nomad volume plugin. Default: the engine's own. A change replaces the instance."),
+				"size":                 str("Size, as `10Gi`. It can grow where the engine and the class can do that, and never shrink.", size),
+				"class":                str("Kubernetes StorageClass, or Nomad volume plugin. Default: the engine's own. It is settled when the volume is made."),
 				"existing":             str("A volume that is there already (a PersistentVolumeClaim, a Nomad volume), instead of a new one."),
-				"shared":               flag("Whether many machines mount it at once. Default: `false`."),
+				"shared":               flag("Whether many machines mount it at once. Default: `false`. It is settled when the volume is made."),
 				"delete_with_instance": flag("Whether the data is deleted with the instance. Default: `false`: it is kept."),
 			}),
 			"config": object("Text files, shown as a folder.", Map{

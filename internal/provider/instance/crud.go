@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -24,17 +25,31 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	if _, twice := r.target.Made.LoadOrStore(t.Key(), true); twice {
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "Two resources have one name", fmt.Sprintf("pattern_%s %q was already made by this apply: two resources cannot be the same instance. Give one of them another name.", r.kind.Name, importID(t.Key())))
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	if err := r.target.Engine.Apply(ctx, t, engine.ApplyOptions{Create: true}); err != nil {
+	err := r.target.Engine.Apply(ctx, t, engine.ApplyOptions{Create: true})
+	if madeNothing(err) {
+		r.target.Made.Delete(t.Key())
 		r.addError(&resp.Diagnostics, "create", t.Key(), err)
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
 	resp.Diagnostics.Append(remember(ctx, resp.Private, t, true)...)
 	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t.Key())...)
-	resp.Diagnostics.Append(setObserved(ctx, &resp.State, t.Revision(), &engine.Observation{Phase: "progressing", Message: "accepted by the engine"})...)
+	accepted := engine.Observation{Phase: "progressing", Message: "accepted by the engine"}
+	if err != nil {
+		accepted = engine.Observation{Phase: "degraded", Message: "accepted in part by the engine"}
+	}
+	resp.Diagnostics.Append(setObserved(ctx, &resp.State, t.Revision(), &accepted)...)
+	if err != nil {
+		r.addError(&resp.Diagnostics, "create", t.Key(), err)
+		return
+	}
 
 	waitErr := r.target.Engine.Wait(ctx, t, r.progress(ctx))
 	r.observeInto(ctx, &resp.State, t)
@@ -43,6 +58,13 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 		return
 	}
 	resp.Diagnostics.Append(remember(ctx, resp.Private, t, false)...)
+}
+
+// madeNothing tells whether a creation has failed before anything of the instance was written.
+func madeNothing(err error) bool {
+	var exists *engine.ExistsError
+	var config *engine.ConfigError
+	return errors.As(err, &exists) || errors.As(err, &config)
 }
 
 // Read compares the engine with what was last applied. An instance that is gone leaves the state.
@@ -157,10 +179,15 @@ func (r *Resource) desired(to errorSink, config tfsdk.Config, plan tfsdk.Plan, l
 		return nil
 	}
 	t := r.topology(w, recorded.record)
-	for i := range t.Groups { // one timeout rules the apply
+	bound(t, limit)
+	return t
+}
+
+// bound lets one timeout rule the apply.
+func bound(t *topology.Topology, limit time.Duration) {
+	for i := range t.Groups {
 		t.Groups[i].Update.ProgressSeconds = int(limit.Seconds())
 	}
-	return t
 }
 
 type errorSink interface{ AddError(summary, detail string) }
@@ -188,6 +215,12 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	key, diags := r.keyOf(ctx, req.State)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
+		return
+	}
+	if _, again := r.target.Made.Load(key); again {
+		// create_before_destroy: the new resource has taken up the same instance, since a name is one instance.
+		resp.Diagnostics.AddWarning(fmt.Sprintf("pattern_%s %q stays", r.kind.Name, importID(key)),
+			"It was taken up by the resource that replaces this one (create_before_destroy). An instance is known by its name, so it cannot be there twice: it was changed in place and is not destroyed.")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -4,6 +4,7 @@ package instance
 
 import (
 	"context"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -35,6 +36,8 @@ type Target struct {
 	Settings patterns.Settings
 	// Translators say what a topology becomes, without a cluster, by the name of the engine.
 	Translators map[string]Translator
+	// Made are the keys (topology.Key) of the instances that this process has created.
+	Made *sync.Map
 }
 
 // A Translator of one engine.

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/attributes"
@@ -62,7 +63,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !req.State.Raw.IsNull() {
 		former, err := r.kind.read(req.State.Raw)
 		if err == nil {
-			r.planReplacement(w, former, resp)
+			r.planChanges(w, former, resp)
 		}
 	}
 	if r.target.Engine == nil || len(w.unknown) > 0 {
@@ -82,7 +83,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	revision := t.Revision()
 	if req.State.Raw.IsNull() || len(resp.RequiresReplace) > 0 {
 		r.planUnknown(ctx, resp, attributes.Status())
-		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("revision"), revision)...)
+		resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, map[string]tftypes.Value{"revision": tftypes.NewValue(tftypes.String, revision)})...)
 		return
 	}
 
@@ -94,20 +95,22 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(diags...)
 	if had.ValueString() != revision || len(drift.Elements()) > 0 || len(unfinished) > 0 {
 		r.planUnknown(ctx, resp, attributes.Status())
-		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("revision"), revision)...)
+		resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, map[string]tftypes.Value{"revision": tftypes.NewValue(tftypes.String, revision)})...)
 		return
 	}
 	// Only what no container sees has changed, or nothing: what is computed stays.
+	were := map[string]tftypes.Value{}
 	for name := range attributes.Status() {
-		was, diags := valueAt(ctx, req.State, name)
-		resp.Diagnostics.Append(diags...)
-		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), was)...)
+		were[name] = attributeOf(req.State.Raw, name)
 	}
+	resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, were)...)
 }
 
-// planReplacement plans a new instance where the old one cannot change, and says why.
-func (r *Resource) planReplacement(w, former *written, resp *resource.ModifyPlanResponse) {
-	for _, f := range w.spec.Replacement(former.spec).Known(w.unknown) {
+// planChanges plans a new instance where the old one cannot change, and says why; and refuses what cannot be done.
+func (r *Resource) planChanges(w, former *written, resp *resource.ModifyPlanResponse) {
+	replaced, refused := w.spec.Changes(former.spec)
+	AddFaults(&resp.Diagnostics, "", refused.Known(w.unknown))
+	for _, f := range replaced.Known(w.unknown) {
 		p := value.Path(f.Path)
 		resp.RequiresReplace = append(resp.RequiresReplace, p)
 		resp.Diagnostics.AddAttributeWarning(p, "The instance will be replaced", f.Path+": "+sentence(f.Message))
@@ -115,14 +118,11 @@ func (r *Resource) planReplacement(w, former *written, resp *resource.ModifyPlan
 }
 
 func (r *Resource) planUnknown(ctx context.Context, resp *resource.ModifyPlanResponse, names attributes.Map) {
+	unknown := map[string]tftypes.Value{}
 	for name, a := range names {
-		unknown, err := a.GetType().ValueFromTerraform(ctx, unknownOf(ctx, a.GetType()))
-		if err != nil {
-			resp.Diagnostics.AddError("Cannot plan "+name, err.Error())
-			continue
-		}
-		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), unknown)...)
+		unknown[name] = unknownOf(ctx, a.GetType())
 	}
+	resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, unknown)...)
 }
 
 // Keys of the private state.

@@ -25,6 +25,7 @@ func wantsRollback(record json.RawMessage) bool {
 func (r *Resource) rollBack(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse, former *topology.Topology, limit time.Duration, why error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	bound(former, limit)
 	revision := former.Revision()
 	err := r.target.Engine.Apply(ctx, former, engine.ApplyOptions{})
 	if err == nil {

@@ -53,7 +53,7 @@ func (k Kind) read(raw tftypes.Value) (*written, error) {
 
 // decode a spec, strictly: an attribute that the spec does not know is a fault of the schema.
 func (k Kind) decode(from any) (patterns.Spec, error) {
-	raw, err := json.Marshal(from)
+	raw, err := json.Marshal(withoutNulls(from))
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +64,27 @@ func (k Kind) decode(from any) (patterns.Spec, error) {
 		return nil, err
 	}
 	return spec, nil
+}
+
+// withoutNulls leaves out the elements of maps that are null, which is how Terraform's users say "not this one".
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, e := range v {
+			if e != nil {
+				out[k] = withoutNulls(e)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = withoutNulls(e)
+		}
+		return out
+	}
+	return v
 }
 
 // topology of what was written; record is what the instance carries.

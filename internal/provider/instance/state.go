@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 
@@ -47,9 +48,38 @@ func setObserved(ctx context.Context, state *tfsdk.State, revision string, o *en
 	if objects == nil {
 		objects = []string{}
 	}
+	values := map[string]tftypes.Value{}
 	for name, v := range map[string]any{"revision": revision, "status": s, "endpoints": endpoints, "objects": objects, "drift": drift} {
-		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
+		var a attr.Value
+		diags.Append(tfsdk.ValueFrom(ctx, v, state.Schema.GetAttributes()[name].GetType(), &a)...)
+		if diags.HasError() {
+			return diags
+		}
+		value, err := a.ToTerraformValue(ctx)
+		if err != nil {
+			diags.AddError("Cannot write "+name, err.Error())
+			return diags
+		}
+		values[name] = value
 	}
+	diags.Append(replaceAttributes(&state.Raw, values)...)
+	return diags
+}
+
+// replaceAttributes at the root of an object, all at once: SetAttribute would walk the whole schema for each.
+func replaceAttributes(raw *tftypes.Value, values map[string]tftypes.Value) (diags diag.Diagnostics) {
+	var all map[string]tftypes.Value
+	if err := raw.As(&all); err != nil {
+		diags.AddError("Cannot read the instance", err.Error())
+		return diags
+	}
+	all = maps.Clone(all)
+	maps.Copy(all, values)
+	if err := tftypes.ValidateValue(raw.Type(), all); err != nil {
+		diags.AddError("Cannot write the instance", err.Error())
+		return diags
+	}
+	*raw = tftypes.NewValue(raw.Type(), all)
 	return diags
 }
 
@@ -85,15 +115,6 @@ func remembered(raw []byte, record json.RawMessage) *topology.Topology {
 	}
 	t.Spec = record
 	return t
-}
-
-func valueAt(ctx context.Context, state tfsdk.State, name string) (attr.Value, diag.Diagnostics) {
-	a := state.Schema.GetAttributes()[name]
-	v, err := a.GetType().ValueFromTerraform(ctx, attributeOf(state.Raw, name))
-	if err != nil {
-		return nil, diag.Diagnostics{diag.NewErrorDiagnostic("Cannot read "+name, err.Error())}
-	}
-	return v, nil
 }
 
 func attributeOf(raw tftypes.Value, name string) tftypes.Value {
