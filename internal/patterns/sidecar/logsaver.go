@@ -174,7 +174,8 @@ func (s *LogSaver) addTo(parts *Parts, p place) {
 		panic(err)
 	}
 	configVolume, stateVolume := ownVolumes(p.name)
-	parts.Configs = append(parts.Configs, topology.Config{Name: configVolume, Files: map[string]string{configFile: string(file) + "\n"}})
+	// The log saver takes a new configuration into use while it runs, so main need not restart for it.
+	parts.Configs = append(parts.Configs, topology.Config{Name: configVolume, Files: map[string]string{configFile: string(file) + "\n"}, Reload: true})
 	parts.Volumes = append(parts.Volumes,
 		topology.Volume{Name: configVolume, Config: configVolume},
 		topology.Volume{Name: stateVolume, Ephemeral: &topology.EphemeralVolume{SizeBytes: int64(c.Spool.MaxBytes) + 64<<20}},
