@@ -277,7 +277,7 @@ func TestPromise10NoSecretIsInStateOrPlan(t *testing.T) {
 	})
 }
 
-// The figures of issue 2, which noise cannot touch.
+// The figures of this project, which noise cannot touch.
 const (
 	mostToRefresh = 3
 	mostToCreate  = 15 // besides the watch

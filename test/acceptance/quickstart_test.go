@@ -3,10 +3,12 @@
 package acceptance
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -55,18 +57,32 @@ func TestTheQuickstartSavesEachRequestOnce(t *testing.T) {
 			s.Logf("the log saver was killed %d times; %d requests were answered, %d were not", n+1, client.answers(), client.failures())
 		}
 		client.pause()
+		require.Positive(s, client.answers(), "the web servers were asked")
 		require.Zero(s, client.failures(), "a sidecar that is killed again and again costs no request")
 		require.Zero(s, s.replica("web", victim.ID).Restarts["main"], "the web server did not notice")
+
+		// Rotation, as logrotate does it: by a new name and SIGUSR1 while requests come, and by a copy while none do.
+		client.start(s.T)
+		before := client.answers()
+		for range 2 {
+			s.rotate(victim, "rename")
+			seen := client.answers()
+			eventually(s.T, 30*time.Second, func() bool { return client.answers() > seen+20 }, "the web servers answer after a rotation")
+		}
+		client.pause()
+		require.Zero(s, client.failures(), "a rotation costs no request")
+		s.rotate(victim, "truncate")
 
 		// A rolling update.
 		client.serving = func() []string { return s.serving(s.T, "web") }
 		client.start(s.T)
-		before := client.answers()
+		before = client.answers()
 		s.setenv("TF_VAR_replicas", "3")
 		s.edit("main.tf", "image = var.web_image", "image = var.web_image\n    env   = { COLOUR = \"green\" }")
 		r := s.apply()
 		require.Equal(s, "update", r.Changes["pattern_sidecar.web"])
 		s.Logf("rolling update in %s; %d requests were answered meanwhile, %d were not", r.Took.Round(time.Second), client.answers()-before, client.failures())
+		assert.Greater(s, client.answers(), before, "the web servers were asked during the update")
 		assert.Zero(s, client.failures(), "a rolling update costs no request")
 		s.unchanged("after the update")
 		for _, r := range s.replicas(s.T, "web") {
@@ -167,6 +183,19 @@ func (s *stage) kill(r replica, container string) {
 	}, "%s was not started again", container)
 }
 
+// rotate the access log of a replica, in its web server's own container and as its own user.
+func (s *stage) rotate(r replica, how string) {
+	s.Helper()
+	pids := s.pids(s.T, r, "main")
+	require.NotEmpty(s, pids)
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", pids[0]))
+	require.NoError(s, err)
+	owner := info.Sys().(*syscall.Stat_t)
+	out, err := exec.Command("nsenter", "--target", strconv.Itoa(pids[0]), "--mount", "--pid",
+		"--setuid", strconv.Itoa(int(owner.Uid)), "--setgid", strconv.Itoa(int(owner.Gid)), "--", "/usr/local/bin/rotate", how).CombinedOutput()
+	require.NoError(s, err, "%s", out)
+}
+
 // A client sends numbered requests, one after the other. A web server closes the connection when it has written its log, so
 // that a request counts as answered only if its line is in the file.
 type client struct {
@@ -202,11 +231,11 @@ func (c *client) start(t *testing.T) {
 			c.sent++
 			n := c.sent
 			c.mu.Unlock()
-			if len(addresses) == 0 {
-				continue
+			address, err := "nobody", errors.New("nobody serves")
+			if len(addresses) > 0 {
+				address = addresses[n%len(addresses)]
+				err = request(address, n)
 			}
-			address := addresses[n%len(addresses)]
-			err := request(address, n)
 			c.mu.Lock()
 			if err == nil {
 				c.answered = append(c.answered, n)
