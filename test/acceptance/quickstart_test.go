@@ -63,7 +63,6 @@ func TestTheQuickstartSavesEachRequestOnce(t *testing.T) {
 
 		// Rotation, as logrotate does it: by a new name and SIGUSR1 while requests come, and by a copy while none do.
 		client.start(s.T)
-		before := client.answers()
 		for range 2 {
 			s.rotate(victim, "rename")
 			seen := client.answers()
@@ -76,7 +75,7 @@ func TestTheQuickstartSavesEachRequestOnce(t *testing.T) {
 		// A rolling update.
 		client.serving = func() []string { return s.serving(s.T, "web") }
 		client.start(s.T)
-		before = client.answers()
+		before := client.answers()
 		s.setenv("TF_VAR_replicas", "3")
 		s.edit("main.tf", "image = var.web_image", "image = var.web_image\n    env   = { COLOUR = \"green\" }")
 		r := s.apply()

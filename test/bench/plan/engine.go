@@ -91,12 +91,18 @@ func count(e engine) (*counter, error) {
 
 // eventually repeats what must wait until jobs have ended.
 func eventually(do func() error) error {
-	deadline := time.Now().Add(time.Minute)
+	again := time.NewTicker(500 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(time.Minute)
 	for {
 		err := do()
-		if err == nil || time.Now().After(deadline) {
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
 			return err
 		}
-		time.Sleep(500 * time.Millisecond)
 	}
 }
