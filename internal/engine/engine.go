@@ -4,9 +4,12 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,6 +107,14 @@ func (d Drift) String() string {
 	return s
 }
 
+// Digest stands for a value that must not be shown: equal values have equal digests.
+func Digest(value string) string {
+	if value == "" {
+		return "nothing"
+	}
+	return fmt.Sprintf("a value (sha256 %.3x...)", sha256.Sum256([]byte(value)))
+}
+
 // Fault is something wrong in what the user wrote.
 type Fault = fault.Fault
 
@@ -147,8 +158,8 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: fields are owned by others:", e.Object)
-	for m, fs := range e.Fields {
-		fmt.Fprintf(&b, " %s owns %s;", m, strings.Join(fs, ", "))
+	for _, m := range slices.Sorted(maps.Keys(e.Fields)) {
+		fmt.Fprintf(&b, " %s owns %s;", m, strings.Join(e.Fields[m], ", "))
 	}
 	return b.String()
 }

@@ -37,6 +37,8 @@ const (
 	annotationKeys = topology.LabelPrefix + "keys"
 	// annotationVersion is the version of a Secret's values.
 	annotationVersion = topology.LabelPrefix + "version"
+	// annotationValues is the version whose values a Secret holds.
+	annotationValues = topology.LabelPrefix + "values"
 	// annotationSecret, followed by a secret's name, makes a new version of it a new revision of its readers.
 	annotationSecret = topology.LabelPrefix + "secret-"
 )

@@ -84,12 +84,31 @@ func drift(want, live *Object) []engine.Drift {
 	}
 	var out []engine.Drift
 	for _, d := range differences(expected(want), live.Object) {
-		out = append(out, engine.Drift{Object: name, Field: d.path, Want: short(d.want), Have: short(d.have), Manager: lastManager(live, d.keys)})
+		show := short
+		if confidential(want.GetKind(), d.path) {
+			show = concealed
+		}
+		out = append(out, engine.Drift{Object: name, Field: d.path, Want: show(d.want), Have: show(d.have), Manager: lastManager(live, d.keys)})
 	}
 	if want.GetKind() == "Secret" {
 		out = append(out, missingKeys(want, live)...)
 	}
 	return out
+}
+
+// confidential are the fields whose values the configuration may call sensitive: variables and files. Whole containers
+// hold variables, too.
+func confidential(kind, path string) bool {
+	return strings.Contains(path, ".env") || kind == "ConfigMap" && strings.HasPrefix(path, ".data") ||
+		strings.HasSuffix(path, "]") && strings.Contains(path, "ontainers[") && !strings.Contains(path[strings.Index(path, "ontainers["):], "].")
+}
+
+// concealed shows whether values are equal, not what they are.
+func concealed(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	return engine.Digest(fmt.Sprint(v))
 }
 
 // expected is what is compared of an object: all of it, except of the record, whose own bookkeeping is no drift.

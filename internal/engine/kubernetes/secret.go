@@ -18,16 +18,55 @@ func (a *application) addValues(o, live *Object) error {
 		if ObjectName(a.t.Name, s.Name) != o.GetName() {
 			continue
 		}
+		if holds(live, s) {
+			s = &topology.Secret{Name: s.Name, Version: s.Version, Keys: s.Keys, Generate: s.Generate}
+		}
 		data, err := secretData(s, present(live))
 		if err != nil {
 			return &engine.RejectedError{Object: describe(o), Reason: err.Error(), Err: err}
 		}
 		o.Object["data"] = data
+		annotateValues(o, live, s)
 		if live != nil {
 			o.SetResourceVersion(live.GetResourceVersion()) // two runs must not generate different values
 		}
 	}
 	return nil
+}
+
+// holds tells whether a Secret has the values of the version that is wanted: they are only written when that changes,
+// whatever the configuration gives (it may be made anew with each run).
+func holds(live *Object, s *topology.Secret) bool {
+	if live == nil || s.Version == "" || live.GetAnnotations()[annotationValues] != s.Version {
+		return false
+	}
+	have := present(live)
+	for k := range s.Values {
+		if _, there := have[k]; !there {
+			return false
+		}
+	}
+	return true
+}
+
+// annotateValues notes the version of the values that the Secret holds, which after a rollback is not the wanted one.
+func annotateValues(o, live *Object, s *topology.Secret) {
+	version := s.Version
+	if s.Values == nil {
+		if live == nil {
+			return
+		}
+		version = live.GetAnnotations()[annotationValues]
+	}
+	if version == "" {
+		return
+	}
+	all := o.GetAnnotations()
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[annotationValues] = version
+	o.SetAnnotations(all)
 }
 
 func present(live *Object) map[string]any {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
@@ -72,7 +73,8 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 			r.Volumes = append(r.Volumes, v.names(counts[v.Group])...)
 		}
 	}
-	r.Volumes = union(formerVolumes(was.record), r.Volumes)
+	r.Volumes = union(deletable(formerVolumes(was.record), p.Volumes), r.Volumes)
+	r.Secrets = writtenSecrets(t, was.record)
 	items, err := wanted(p, t, was)
 	if err != nil {
 		return err
@@ -198,6 +200,9 @@ func wanted(p *Plan, t *topology.Topology, was stored) (api.VariableItems, error
 	maps.Copy(items, was.items)
 	maps.Copy(items, p.Items)
 	for _, s := range t.Secrets {
+		if was.holds(&s) {
+			continue
+		}
 		for key, value := range s.Values {
 			items[secretItem(s.Name, key)] = value
 		}
@@ -217,6 +222,46 @@ func wanted(p *Plan, t *topology.Topology, was stored) (api.VariableItems, error
 		items[s.Item] = base64.RawURLEncoding.EncodeToString(raw)
 	}
 	return items, nil
+}
+
+// deletable are the former volumes less those that are to be kept now.
+func deletable(former []string, volumes []HostVolume) (out []string) {
+	for _, name := range former {
+		if !slices.ContainsFunc(volumes, func(v HostVolume) bool {
+			return !v.Delete && (name == v.Name || strings.HasPrefix(name, v.Name+"["))
+		}) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// writtenSecrets are the versions whose values the variable holds: those that are written now, and those from before.
+func writtenSecrets(t *topology.Topology, was *record) map[string]string {
+	out := map[string]string{}
+	for _, s := range t.Secrets {
+		switch {
+		case s.Values != nil:
+			out[s.Name] = s.Version
+		case was != nil && was.Secrets[s.Name] != "":
+			out[s.Name] = was.Secrets[s.Name]
+		}
+	}
+	return out
+}
+
+// holds tells whether the variable has the values of a secret in the version that is wanted: they are only written when
+// that changes, whatever the configuration gives (it may be made anew with each run).
+func (s *stored) holds(secret *topology.Secret) bool {
+	if s.record == nil || secret.Version == "" || s.record.Secrets[secret.Name] != secret.Version {
+		return false
+	}
+	for key := range secret.Values {
+		if _, there := s.items[secretItem(secret.Name, key)]; !there {
+			return false
+		}
+	}
+	return true
 }
 
 func withoutRecord(items api.VariableItems) api.VariableItems {

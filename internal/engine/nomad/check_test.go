@@ -29,10 +29,10 @@ func TestCheckNamesWhatNomadCannotDo(t *testing.T) {
 		{"an exec probe", func(t *topology.Topology) { t.Groups[0].Containers[0].Probes.Liveness = exec }, "main.probes.liveness.exec", "http or tcp"},
 		{"a hook after the start", func(t *topology.Topology) {
 			t.Groups[0].Containers[0].Hooks.PostStart = &topology.Hook{Exec: []string{"x"}}
-		}, "main.lifecycle.post_start", "start"},
+		}, "main.lifecycle_hooks.post_start", "start"},
 		{"a hook before the stop", func(t *topology.Topology) {
 			t.Groups[0].Containers[0].Hooks.PreStop = &topology.Hook{Exec: []string{"x"}}
-		}, "main.lifecycle.pre_stop", "stop signal"},
+		}, "main.lifecycle_hooks.pre_stop", "stop signal"},
 		{"an image that must be there", func(t *topology.Topology) { t.Groups[0].Containers[0].PullPolicy = topology.PullNever }, "main.pull_policy", "if_not_present"},
 		{"root that is not allowed", func(t *topology.Topology) { t.Groups[0].Containers[0].Security.User = new(int64(0)) }, "main.security.user", "root"},
 		{"a group without a user", func(t *topology.Topology) { t.Groups[0].Containers[0].Security.Group = new(int64(5)) }, "main.security.group", "user"},

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -120,16 +122,23 @@ func (s *signed) RoundTrip(r *http.Request) (*http.Response, error) {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		resp, err := s.next.RoundTrip(r)
-		if err != nil || !busy(r, resp) || time.Since(begun) > patience {
+		if time.Since(begun) > patience || err != nil && !refused(r, err) || err == nil && !busy(r, resp) {
 			return resp, err
 		}
-		_ = resp.Body.Close()
+		if resp != nil {
+			_ = resp.Body.Close()
+		}
 		select {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
 	}
+}
+
+// refused tells whether a read was cut off, as Nomad does to connections above its limit.
+func refused(r *http.Request, err error) bool {
+	return r.Method == http.MethodGet && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF))
 }
 
 // busy tells whether the same request will be answered in a moment. One that writes is repeated only where it was surely

@@ -36,9 +36,9 @@ func drift(t *topology.Topology, p *Plan, k topology.Key, diff *api.JobDiff, mis
 		have, there := s.items[item]
 		switch {
 		case !there:
-			out = append(out, engine.Drift{Object: variable, Field: item, Want: shortForm(p.Items[item]), Have: "missing"})
+			out = append(out, engine.Drift{Object: variable, Field: item, Want: engine.Digest(p.Items[item]), Have: "missing"})
 		case have != p.Items[item]:
-			out = append(out, engine.Drift{Object: variable, Field: item, Want: shortForm(p.Items[item]), Have: shortForm(have)})
+			out = append(out, engine.Drift{Object: variable, Field: item, Want: engine.Digest(p.Items[item]), Have: engine.Digest(have)})
 		}
 	}
 	for _, i := range p.Secrets {
@@ -112,7 +112,11 @@ func (d *differ) field(at string, f *api.FieldDiff) {
 	if f.Type == "None" || f.Old == f.New || slices.ContainsFunc(deadlines, func(s string) bool { return strings.HasSuffix(path, s) }) {
 		return
 	}
-	d.out = append(d.out, engine.Drift{Object: d.object, Field: path, Want: shortForm(f.New), Have: shortForm(f.Old)})
+	show := shortForm
+	if strings.HasPrefix(f.Name, "Env[") || f.Name == "EmbeddedTmpl" { // the configuration may call them sensitive
+		show = engine.Digest
+	}
+	d.out = append(d.out, engine.Drift{Object: d.object, Field: path, Want: show(f.New), Have: show(f.Old)})
 }
 
 func (d *differ) objects(at string, objects []*api.ObjectDiff) {

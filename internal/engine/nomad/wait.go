@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// blockingTime is how long a blocking query may hang: below the idle time-outs of proxies.
-	blockingTime = 50 * time.Second
+	// blockingTime is how long a blocking query may hang. One that is given up keeps its connection at the server for as
+	// long, and Nomad allows an address 100 of them by default: with long ones, an apply of many instances runs out.
+	blockingTime = 2 * time.Second
 	// lastLook is for the reads that explain a failure when the time is already over.
 	lastLook = 5 * time.Second
 	// unplaceable for so long is unschedulable: a node that has just joined, or an allocation that has just ended, would
