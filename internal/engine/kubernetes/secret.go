@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
@@ -18,12 +19,23 @@ func (a *application) addValues(o, live *Object) error {
 		if ObjectName(a.t.Name, s.Name) != o.GetName() {
 			continue
 		}
+		have := present(live)
 		if holds(live, s) {
+			// What a former version had, and this one has not, was kept for a rollback; that time is over.
+			if wanted := secretKeys(s); s.Values != nil {
+				have = maps.Clone(have)
+				maps.DeleteFunc(have, func(k string, _ any) bool { return !slices.Contains(wanted, k) })
+			}
 			s = &topology.Secret{Name: s.Name, Version: s.Version, Keys: s.Keys, Generate: s.Generate}
 		}
-		data, err := secretData(s, present(live))
+		data, err := secretData(s, have)
 		if err != nil {
 			return &engine.RejectedError{Object: describe(o), Reason: err.Error(), Err: err}
+		}
+		for k, v := range have { // replicas of the former revision may still read it, and a rollback wants it
+			if _, there := data[k]; !there {
+				data[k] = v
+			}
 		}
 		o.Object["data"] = data
 		annotateValues(o, live, s)

@@ -41,5 +41,14 @@ func (r *Resource) rollBack(ctx context.Context, req resource.UpdateRequest, res
 		return
 	}
 	resp.Diagnostics.Append(remember(ctx, resp.Private, former, false)...)
-	resp.Diagnostics.AddError(summary+"; it was rolled back", detail+"\n\nThe instance runs revision "+revision+" again, as before this apply. Mend what is wrong and apply again, or set update = { rollback = false } to look at the failing revision.")
+	resp.Diagnostics.AddError(summary+"; it was rolled back", detail+"\n\nThe instance runs revision "+revision+" again, as before this apply."+secretsNote(req)+" Mend what is wrong and apply again, or set update = { rollback = false } to look at the failing revision.")
+}
+
+// secretsNote warns where an instance has secrets of its own: what an update has written of them is not taken back.
+func secretsNote(req resource.UpdateRequest) string {
+	secrets := attributeOf(req.Plan.Raw, "secrets")
+	if secrets.IsNull() || secrets.Equal(attributeOf(req.State.Raw, "secrets")) {
+		return ""
+	}
+	return " Values of secrets that this apply has written stay: the former ones are not known any more."
 }
