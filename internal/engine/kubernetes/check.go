@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"strings"
 
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -83,6 +84,7 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 		checkLength(f, g.Name, name, maxDeployment)
 	}
 	for _, s := range g.Services {
+		checkServicePorts(f, g, &s)
 		checkLength(f, s.Name, s.Name, maxService)
 		if s.Name != "" && (s.Name[0] < 'a' || s.Name[0] > 'z') {
 			f.Add("name", "the service would be called %q; Kubernetes wants a letter first", s.Name)
@@ -96,6 +98,24 @@ func checkGroup(f *fault.List, t *topology.Topology, g *topology.Group) {
 		checkWatched(f, t, g, &v)
 	}
 	checkExtras(f, g)
+}
+
+// checkServicePorts finds ports of a service that are the same.
+func checkServicePorts(f *fault.List, g *topology.Group, s *topology.Service) {
+	protocols := map[string]string{}
+	for _, c := range g.Containers {
+		for _, p := range c.Ports {
+			protocols[p.Name] = p.Protocol
+		}
+	}
+	first := map[string]string{}
+	for _, p := range s.Ports {
+		key := fmt.Sprintf("%d/%s", p.Port, protocols[p.Target])
+		if other, taken := first[key]; taken {
+			f.Add(fault.Key("expose", p.Name)+".port", "%s is also the port of expose[%q]: a Service has each of its ports once, so choose another", key, other)
+		}
+		first[key] = p.Name
+	}
 }
 
 func checkContainer(f *fault.List, g *topology.Group, c *topology.Container) {

@@ -34,6 +34,10 @@ func TestCheckFindsWhatKubernetesCannotDo(t *testing.T) {
 		{"a name that is too long for a service", func(_ *topology.Topology, g *topology.Group) {
 			g.Services = []topology.Service{{Name: strings.Repeat("s", 64)}}
 		}, "name", "Kubernetes allows 63"},
+		{"a port that a service has twice", func(_ *topology.Topology, g *topology.Group) {
+			g.Containers[0].Ports = []topology.Port{{Name: "a", Number: 1, Protocol: "tcp"}, {Name: "b", Number: 2, Protocol: "tcp"}, {Name: "c", Number: 3, Protocol: "udp"}}
+			g.Services = []topology.Service{{Name: "web", Ports: []topology.ServicePort{{Name: "a", Port: 80, Target: "a"}, {Name: "b", Port: 80, Target: "b"}, {Name: "c", Port: 80, Target: "c"}}}}
+		}, `expose["b"].port`, `expose["a"]`},
 		{"a label that is none", func(t *topology.Topology, _ *topology.Group) { t.Labels = map[string]string{"a": "no spaces"} }, "labels", "no spaces"},
 		{"an annotation's name that is none", func(t *topology.Topology, _ *topology.Group) { t.Annotations = map[string]string{"a b": "c"} }, `annotations["a b"]`, "must consist of"},
 		{"files that no ConfigMap can hold", func(t *topology.Topology, _ *topology.Group) {

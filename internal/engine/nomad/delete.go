@@ -34,8 +34,9 @@ func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 	if s.record != nil && s.record.Pattern != k.Pattern || s.record == nil && (job == nil || !isOurs(job, k)) {
 		return nil
 	}
-	if job != nil && !isOurs(job, k) {
-		job = nil // somebody else's, who has taken the name after ours was gone
+	taken := job != nil && !isOurs(job, k) // by somebody else, after ours was gone
+	if taken {
+		job = nil
 	}
 	// Stopped first, and purged when nothing of it is in flight any more: Nomad 1.11's leader crashes when a job is purged
 	// between the making and the applying of a plan (hashicorp/nomad#27739).
@@ -44,8 +45,10 @@ func (e *Engine) Delete(ctx context.Context, key topology.Key) error {
 			return err
 		}
 	}
-	if err := e.waitGone(ctx, k); err != nil {
-		return err
+	if !taken { // else what runs under that name is theirs
+		if err := e.waitGone(ctx, k); err != nil {
+			return err
+		}
 	}
 	if job != nil {
 		if err := e.waitIdle(ctx, k); err != nil {
