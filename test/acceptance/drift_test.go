@@ -20,7 +20,8 @@ func TestDriftIsShownAndRepaired(t *testing.T) {
 		require.Equal(s, object{"pattern_sidecar.web": "update"}, asObject(s.plan().Changes))
 		s.must("refresh")
 		drift := fmt.Sprint(s.instance("web")["drift"])
-		assert.Contains(s, drift, "red", "the value of a colleague")
+		assert.Contains(s, drift, "COLOUR", "the variable that a colleague has changed")
+		assert.NotContains(s, drift, "red", "variables may be sensitive")
 		assert.Regexp(s, `have "?2"?`, drift, "the number of an autoscaler")
 
 		s.apply()

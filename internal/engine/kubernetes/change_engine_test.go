@@ -38,7 +38,7 @@ func TestEngineSeesDriftAndWhoWroteIt(t *testing.T) {
 		lines = append(lines, d.String())
 	}
 	assert.Equal(t, []string{
-		`ConfigMap ` + s.namespace + `/web-settings .data["a.txt"]: want "one", have "two" (written by editor)`,
+		`ConfigMap ` + s.namespace + `/web-settings .data["a.txt"]: want ` + engine.Digest("one") + `, have ` + engine.Digest("two") + ` (written by editor)`,
 		`Deployment ` + s.namespace + `/web .spec.replicas: want 1, have 2 (written by kubectl)`,
 		`Deployment ` + s.namespace + `/web .spec.template.spec.containers[name="web"].image: want "` + s.image + `", have "` + s.image + `-other" (written by intruder)`,
 		`Service ` + s.namespace + `/web : want present, have is missing`,

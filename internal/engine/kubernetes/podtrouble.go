@@ -93,7 +93,8 @@ func (s *scene) containerTrouble(p *corev1.Pod, c *corev1.ContainerStatus, now t
 			return &trouble{reason: w.Reason, message: w.Message}
 		}
 	case "CreateContainerConfigError", "CreateContainerError":
-		if lasted() >= configPatience {
+		// The kubelet's own look for a secret has timed out: the next one will tell.
+		if lasted() >= configPatience && !strings.Contains(w.Message, "timed out waiting for the condition") {
 			return &trouble{reason: w.Reason, message: w.Message}
 		}
 	}

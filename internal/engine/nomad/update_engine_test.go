@@ -178,8 +178,8 @@ func TestDriftNamesTheFieldAndIsRepaired(t *testing.T) {
 	ns := "default/" + top.Name
 	assert.Equal(t, []string{
 		`job ` + ns + ` .main.Count: want "1", have "2"`,
-		`job ` + ns + ` .main.main.Env[NAME]: want "main", have "somebody else"`,
-		`variable ` + ns + ` config/conf/a.txt: want "one", have "two"`,
+		`job ` + ns + ` .main.main.Env[NAME]: want ` + engine.Digest("main") + `, have ` + engine.Digest("somebody else"),
+		`variable ` + ns + ` config/conf/a.txt: want ` + engine.Digest("one") + `, have ` + engine.Digest("two"),
 	}, replaceAll(fields, "default/nomad/jobs/"+top.Name, ns))
 	assert.Equal(t, 2, o.Groups["main"].Desired)
 
