@@ -27,6 +27,25 @@ func TestValuesAreWrittenOnlyWithANewVersion(t *testing.T) {
 	assert.False(t, holds(nil, &topology.Secret{Version: "1"}))
 }
 
+func TestValuesAreNotNotedAfterARollback(t *testing.T) {
+	live := &Object{Object: map[string]any{"metadata": map[string]any{"annotations": map[string]any{annotationValues: "2"}}}}
+	for _, c := range []struct {
+		name   string
+		secret topology.Secret
+		want   string
+	}{
+		{"values are written", topology.Secret{Version: "3", Values: map[string]string{"k": "v"}}, "3"},
+		{"the same version, without values", topology.Secret{Version: "2"}, "2"},
+		{"a former version, without values", topology.Secret{Version: "1"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := &Object{Object: map[string]any{}}
+			annotateValues(o, live, &c.secret)
+			assert.Equal(t, c.want, o.GetAnnotations()[annotationValues])
+		})
+	}
+}
+
 func TestDriftShowsNoVariablesAndNoFiles(t *testing.T) {
 	for path, want := range map[string]bool{
 		`.spec.template.spec.containers[name="main"].env[name="PASSWORD"].value`: true,

@@ -61,23 +61,17 @@ func holds(live *Object, s *topology.Secret) bool {
 	return true
 }
 
-// annotateValues notes the version of the values that the Secret holds, which after a rollback is not the wanted one.
+// annotateValues notes the version of the values that the Secret holds. After a rollback those are of another version than
+// the wanted one; then there is no note, and the next values that are given are written.
 func annotateValues(o, live *Object, s *topology.Secret) {
-	version := s.Version
-	if s.Values == nil {
-		if live == nil {
-			return
-		}
-		version = live.GetAnnotations()[annotationValues]
-	}
-	if version == "" {
+	if s.Version == "" || s.Values == nil && (live == nil || live.GetAnnotations()[annotationValues] != s.Version) {
 		return
 	}
 	all := o.GetAnnotations()
 	if all == nil {
 		all = map[string]string{}
 	}
-	all[annotationValues] = version
+	all[annotationValues] = s.Version
 	o.SetAnnotations(all)
 }
 

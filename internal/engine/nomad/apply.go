@@ -237,14 +237,16 @@ func deletable(former []string, volumes []HostVolume) (out []string) {
 }
 
 // writtenSecrets are the versions whose values the variable holds: those that are written now, and those from before.
+// After a rollback the values are of another version than the wanted one; then none is noted, and the next values that are
+// given are written.
 func writtenSecrets(t *topology.Topology, was *record) map[string]string {
 	out := map[string]string{}
 	for _, s := range t.Secrets {
 		switch {
 		case s.Values != nil:
 			out[s.Name] = s.Version
-		case was != nil && was.Secrets[s.Name] != "":
-			out[s.Name] = was.Secrets[s.Name]
+		case was != nil && s.Version != "" && was.Secrets[s.Name] == s.Version:
+			out[s.Name] = s.Version
 		}
 	}
 	return out

@@ -31,5 +31,6 @@ func TestValuesAreWrittenOnlyWithANewVersion(t *testing.T) {
 	assert.Equal(t, map[string]string{"login": "2"}, writtenSecrets(top, was.record))
 
 	top.Secrets[0].Version, top.Secrets[0].Values = "1", nil // a rollback has no values
-	assert.Equal(t, map[string]string{"login": "2"}, writtenSecrets(top, &record{Secrets: map[string]string{"login": "2"}}))
+	assert.Empty(t, writtenSecrets(top, &record{Secrets: map[string]string{"login": "2"}}), "what the variable holds is of another version than the wanted one")
+	assert.Equal(t, map[string]string{"login": "1"}, writtenSecrets(top, &record{Secrets: map[string]string{"login": "1"}}))
 }
