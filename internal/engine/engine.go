@@ -99,6 +99,7 @@ type Drift struct {
 	Manager string
 }
 
+// String is one line: what differs where, and who wrote it.
 func (d Drift) String() string {
 	s := fmt.Sprintf("%s %s: want %s, have %s", d.Object, d.Field, d.Want, d.Have)
 	if d.Manager != "" {
@@ -130,7 +131,10 @@ type ConfigError struct {
 	Err             error
 }
 
+// Error is the summary and what to set.
 func (e *ConfigError) Error() string { return e.Summary + ": " + e.Detail }
+
+// Unwrap gives the cause.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // ExistsError says that an instance of that name is there and is not ours to take.
@@ -139,6 +143,7 @@ type ExistsError struct {
 	Owner string
 }
 
+// Error names the instance and its owner.
 func (e *ExistsError) Error() string {
 	s := fmt.Sprintf("%s/%s already exists", e.Key.Namespace, e.Key.Name)
 	if e.Owner != "" {
@@ -155,6 +160,7 @@ type ConflictError struct {
 	Err    error
 }
 
+// Error names the object, and the fields of each manager, in the order of their names.
 func (e *ConflictError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: fields are owned by others:", e.Object)
@@ -163,6 +169,8 @@ func (e *ConflictError) Error() string {
 	}
 	return b.String()
 }
+
+// Unwrap gives the API's own error.
 func (e *ConflictError) Unwrap() error { return e.Err }
 
 // RejectedError says that the cluster refused an object, and why.
@@ -172,7 +180,10 @@ type RejectedError struct {
 	Err    error
 }
 
+// Error names the object and the reason.
 func (e *RejectedError) Error() string { return e.Object + " was refused: " + e.Reason }
+
+// Unwrap gives the API's own error.
 func (e *RejectedError) Unwrap() error { return e.Err }
 
 // NotReadyError says why an instance does not become ready.
@@ -191,6 +202,7 @@ type NotReadyError struct {
 	Waited time.Duration
 }
 
+// Error says which group fails and why, with the last events and log lines below.
 func (e *NotReadyError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "group %q is not ready after %s: %s", e.Group, e.Waited.Round(time.Second), e.Reason)
@@ -218,6 +230,7 @@ type RemainsError struct {
 	Objects []string
 }
 
+// Error lists what remains, one object a line.
 func (e *RemainsError) Error() string {
 	return fmt.Sprintf("%s/%s is not deleted yet; these remain:\n  %s", e.Key.Namespace, e.Key.Name, strings.Join(e.Objects, "\n  "))
 }

@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
@@ -22,19 +23,9 @@ func (e *Engine) Check(t *topology.Topology) []engine.Fault { return check(t) }
 func check(t *topology.Topology) []engine.Fault {
 	_, l := jobExtras(t)
 	kinds := map[bool]int{}
-	items := 0
-	for _, c := range t.Configs {
-		for file, content := range c.Files {
-			if c.Reload {
-				items += len(configItem(c.Name, file)) + len(content)
-			}
-		}
-	}
-	if items > itemBytes {
-		l.Add("", "configuration that reloads is kept in one of Nomad's variables, which holds %d KiB of it, and this is %d KiB: let the largest not reload", itemBytes>>10, items>>10)
-	}
-	if len(t.PullSecrets) > 0 {
-		l.Add("", "Nomad has no pull secrets: give the registry's credentials to the docker plugin of the clients (auth), and leave images.pull_secrets empty")
+	checkReloading(&l, t)
+	if len(t.PullSecrets) > 0 { // an attribute of the provider's configuration, not of the instance's
+		l.Add("", "the provider's images.pull_secrets: Nomad has none; leave it empty, and give the registry's credentials to the docker plugin of the clients (auth)")
 	}
 	for i := range t.Groups {
 		g := &t.Groups[i]
@@ -42,9 +33,50 @@ func check(t *topology.Topology) []engine.Fault {
 		checkGroup(&l, t, g)
 	}
 	if len(kinds) > 1 {
-		l.Add("", "on Nomad an instance is one job, which is either a service or a batch job: split groups that run to their end from the others")
+		var batch, service []string
+		for _, g := range t.Groups {
+			if g.Identity == topology.ToCompletion {
+				batch = append(batch, g.Name)
+			} else {
+				service = append(service, g.Name)
+			}
+		}
+		l.Add("", "on Nomad an instance is one job, which is either a service or a batch job: make two instances, one of the groups that run to their end (%s), one of the others (%s)", strings.Join(batch, ", "), strings.Join(service, ", "))
 	}
 	return l
+}
+
+// checkReloading weighs what is kept in the variable, and blames the largest.
+func checkReloading(l *fault.List, t *topology.Topology) {
+	items, largest, at := 0, 0, "volumes"
+	for _, c := range t.Configs {
+		size := 0
+		for file, content := range c.Files {
+			size += len(configItem(c.Name, file)) + len(content)
+		}
+		if !c.Reload {
+			continue
+		}
+		if items += size; size > largest {
+			largest, at = size, reloadingAt(t, c.Name)
+		}
+	}
+	if items > itemBytes {
+		l.Add(at, "configuration that reloads is kept in one of Nomad's variables, which holds %d KiB of it, and this is %d KiB: let the largest not reload", itemBytes>>10, items>>10)
+	}
+}
+
+// reloadingAt is where the user says that a configuration reloads: one of a volume does. That of a companion is nowhere
+// else than among its volumes.
+func reloadingAt(t *topology.Topology, config string) string {
+	for _, g := range t.Groups {
+		for _, v := range g.Volumes {
+			if v.Config == config {
+				return fault.Key("volumes", v.Name) + ".config.reload"
+			}
+		}
+	}
+	return "volumes"
 }
 
 func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
@@ -67,6 +99,9 @@ func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
 			} else {
 				l.Add(fault.Key("volumes", v.Name), "an allocation of Nomad has one folder for each container that every user may write, and it is given to another volume: give this one a size of at most %d MiB, which is then kept in memory, or make it persistent", mostInRAM>>20)
 			}
+		}
+		if p := v.Persistent; p != nil && p.Shared && p.Existing == "" {
+			l.Add(fault.Key("volumes", v.Name)+".persistent.shared", "a volume that Nomad makes is on one node: register a host volume of one name on every node (a network file system, say), and give that name as persistent.existing; or set identity = \"stable\" for a volume each")
 		}
 		if v.Secret != nil && !v.Secret.Own {
 			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the variable %q are not known here, so its files have no names: read its values as env, or let the instance own the secret", v.Secret.Name)

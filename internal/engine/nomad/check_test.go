@@ -36,7 +36,7 @@ func TestCheckNamesWhatNomadCannotDo(t *testing.T) {
 		{"an image that must be there", func(t *topology.Topology) { t.Groups[0].Containers[0].PullPolicy = topology.PullNever }, "main.pull_policy", "if_not_present"},
 		{"root that is not allowed", func(t *topology.Topology) { t.Groups[0].Containers[0].Security.User = new(int64(0)) }, "main.security.user", "root"},
 		{"a group without a user", func(t *topology.Topology) { t.Groups[0].Containers[0].Security.Group = new(int64(5)) }, "main.security.group", "user"},
-		{"pull secrets", func(t *topology.Topology) { t.PullSecrets = []string{"x"} }, "", "docker plugin"},
+		{"pull secrets", func(t *topology.Topology) { t.PullSecrets = []string{"x"} }, "", "images.pull_secrets"},
 		{"a load balancer", func(t *topology.Topology) {
 			t.Groups[0].Services = []topology.Service{{Name: "web", Exposure: topology.ExposeLoadBalancer}}
 		}, "expose", "load balancers"},
@@ -48,13 +48,27 @@ func TestCheckNamesWhatNomadCannotDo(t *testing.T) {
 			g := t.Groups[0]
 			g.Name, g.Identity = "other", topology.ToCompletion
 			t.Groups = append(t.Groups, g)
-		}, "", "service or a batch"},
+		}, "", "that run to their end (other), one of the others (main)"},
 		{"less parallel than the count", func(t *topology.Topology) {
 			t.Groups[0].Identity, t.Groups[0].Completion = topology.ToCompletion, &topology.Completion{Count: 4, Parallelism: 2}
 		}, "parallelism", "4"},
 		{"too much reloading configuration", func(t *topology.Topology) {
 			t.Configs = []topology.Config{{Name: "c", Reload: true, Files: map[string]string{"f": strings.Repeat("x", itemBytes)}}}
-		}, "", "KiB"},
+		}, "volumes", "KiB"},
+		{"a reloading volume that is too large", func(t *topology.Topology) {
+			t.Configs = []topology.Config{
+				{Name: "still", Files: map[string]string{"f": strings.Repeat("x", 3*itemBytes)}},
+				{Name: "large", Reload: true, Files: map[string]string{"f": strings.Repeat("x", itemBytes)}},
+				{Name: "small", Reload: true, Files: map[string]string{"f": "x"}},
+			}
+			t.Groups[0].Volumes = []topology.Volume{{Name: "a", Config: "still"}, {Name: "b", Config: "large"}, {Name: "c", Config: "small"}}
+		}, `volumes["b"].config.reload`, "KiB"},
+		{"a volume for many nodes", func(t *topology.Topology) {
+			t.Groups[0].Volumes = []topology.Volume{
+				{Name: "theirs", Persistent: &topology.PersistentVolume{Existing: "nfs", Shared: true}},
+				{Name: "ours", Persistent: &topology.PersistentVolume{Shared: true}},
+			}
+		}, `volumes["ours"].persistent.shared`, "persistent.existing"},
 		{"a third shared volume", func(t *topology.Topology) {
 			g := &t.Groups[0]
 			g.Containers = append(g.Containers, topology.Container{Name: "side", Role: topology.Companion, Image: "x"})

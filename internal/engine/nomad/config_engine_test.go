@@ -30,6 +30,8 @@ func overTLS(t *testing.T) *httptest.Server {
 
 func TestEachFaultOfTheConfigurationHasItsOwnMessage(t *testing.T) {
 	tls := overTLS(t)
+	nomad, err := url.Parse(os.Getenv("NOMAD_ADDR"))
+	require.NoError(t, err)
 	nowhere := filepath.Join(t.TempDir(), "not-there")
 	for _, tc := range []struct {
 		name      string
@@ -37,9 +39,9 @@ func TestEachFaultOfTheConfigurationHasItsOwnMessage(t *testing.T) {
 		attribute string
 		detail    string
 	}{
-		{"a closed port", Config{Address: "http://10.99.0.21:1"}, "address", "refused"},
+		{"a closed port", Config{Address: "http://" + nomad.Hostname() + ":1"}, "address", "refused"},
 		{"a name that nobody knows", Config{Address: "http://nomad.invalid:4646"}, "address", "no answer"},
-		{"HTTPS to a server of HTTP", Config{Address: "https://10.99.0.21:4646"}, "address", "http://"},
+		{"HTTPS to a server of HTTP", Config{Address: "https://" + nomad.Host}, "address", "http://"},
 		{"HTTP to a server of HTTPS", Config{Address: "http://" + tls.Listener.Addr().String()}, "address", "https://"},
 		{"an unknown CA", Config{Address: tls.URL}, "ca_file", "NOMAD_CACERT"},
 		{"a token that does not exist", Config{Token: "4b0b1b1e-0000-4000-8000-000000000000"}, "token", "NOMAD_TOKEN"},

@@ -9,14 +9,20 @@
 //     probes do gate the deployment.
 //   - Probes decide on the health of a deployment and on restarts; native services list a replica while its container
 //     runs, whatever its readiness probe says. A probed port is published on the node, as Nomad's client asks from there.
+//   - Nomad's own checks know neither a delay nor a threshold: one success passes a check and one failure fails it. So the
+//     initial_delay and failure_threshold of startup and readiness probes have no effect, and a startup probe that does
+//     not succeed fails the deployment at its deadline instead of restarting the container. Those of a liveness probe hold.
+//   - The annotations of a service are its tags, as KEY=VALUE.
+//   - A volume that Nomad makes is on one node; one that replicas on many nodes share must exist.
 //   - Several init containers, container hooks and exec probes are refused, because Nomad has no order among prestart
 //     tasks, no hooks, and runs commands as probes only with Consul.
 //   - A driver's error that Nomad calls unrecoverable ends the replica, be it a companion's; Nomad then makes another.
 //   - An image's own user is not inspected: set security.user where the image would run as root.
 //   - A CPU limit above the request is not enforced; a memory limit above the request needs the scheduler's memory
 //     oversubscription, without which the request is the limit.
-//   - An ephemeral volume's size is reserved and not enforced, except in memory. One in memory is lost when its container
-//     restarts; one in memory that containers share is on disk. Each container sees the folders of its group at /alloc.
+//   - A request of storage and an ephemeral volume's size are reserved on disk; neither they nor a limit of storage are
+//     enforced, except for a volume in memory. One in memory is lost when its container restarts; one in memory that
+//     containers share is on disk. Each container sees the folders of its group at /alloc.
 //   - Priority is the job's: the highest of its groups. Labels and annotations are the job's meta, and restart containers
 //     when they change.
 //   - Nomad's capabilities end at the namespace: a grant to scale or observe reaches the other jobs there.

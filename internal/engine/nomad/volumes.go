@@ -167,7 +167,7 @@ func (b *builder) persistent(g *topology.Group, x Extras) map[string]*api.Volume
 		r := &api.VolumeRequest{Name: v.Name, Type: "host", Source: p.Existing}
 		if p.Existing == "" {
 			h := HostVolume{
-				Name: b.t.Name + "-" + v.Name, Group: g.Name, PerReplica: g.Identity == topology.Stable && !p.Shared,
+				Name: b.t.Name + "-" + v.Name, Group: g.Name, PerReplica: g.Identity == topology.Stable,
 				Plugin: p.Class, SizeBytes: p.SizeBytes, AccessMode: api.HostVolumeAccessModeSingleNodeMultiWriter,
 				NodePool: job.NodePool, Constraints: placeable(x.constraints()), Delete: p.DeleteWithInstance,
 			}

@@ -11,7 +11,7 @@ func Instance() Map {
 		"name":        required(str("Name of the instance: lower-case letters, digits and dashes, at most 40. A change replaces the instance.")),
 		"namespace":   str("Namespace of the engine. Default: the provider's. A change replaces the instance."),
 		"labels":      strMap("Labels of every object of the instance (Kubernetes labels, Nomad meta), beside the provider's `default_labels`."),
-		"annotations": strMap("Annotations of every object of the instance (Kubernetes only), beside the provider's `default_annotations`."),
+		"annotations": strMap("Annotations of every object of the instance (on Nomad, meta), beside the provider's `default_annotations`."),
 	}
 }
 
@@ -54,7 +54,7 @@ func Workload() Map {
 			"port":        number("Port of the address. Default: that of the container. Nomad has no addresses of its own for services and ignores it."),
 			"reach":       str("How far it reaches: `cluster` (default), `node` (a port of every machine) or `load_balancer` (Kubernetes only)."),
 			"node_port":   number("Port of every machine, with `reach = \"node\"`. Default: the engine chooses."),
-			"annotations": strMap("Annotations of the Kubernetes Service, for load balancers and the like."),
+			"annotations": strMap("Annotations of the Kubernetes Service, for load balancers and the like; on Nomad, tags `KEY=VALUE` of the service."),
 		}),
 		"priority": str("`low`, `default` or `high`: who is evicted first when the cluster is short of room."),
 		"spread": list("Asks for replicas to be placed apart.", Map{
