@@ -9,6 +9,8 @@ type Volume struct {
 	Config string `json:"config,omitempty"`
 	// Secret is shown as a folder with one file per key.
 	Secret *SecretVolume `json:"secret,omitempty"`
+	// Endpoints are shown as a folder of files that name where services are reached. It is read-only.
+	Endpoints []EndpointFile `json:"endpoints,omitempty"`
 }
 
 // EphemeralVolume lives as long as its replica and survives the restarts of containers.

@@ -61,6 +61,7 @@ func (e *Engine) Check(t *topology.Topology) []engine.Fault {
 			}
 		}
 	}
+	engine.CheckEndpoints(&f, t)
 	for i := range t.Groups {
 		checkGroup(&f, t, &t.Groups[i])
 	}

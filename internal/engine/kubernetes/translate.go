@@ -26,7 +26,7 @@ type Options struct {
 // both are known only while it is applied.
 func Translate(t *topology.Topology, o Options) ([]*Object, error) {
 	revision := t.Revision() // the caller's own, whatever the namespace is by default
-	t = placed(t, o.Namespace)
+	t = withEndpoints(placed(t, o.Namespace))
 	var typed []any
 	for i := range t.Configs {
 		typed = append(typed, configMap(t, &t.Configs[i]))

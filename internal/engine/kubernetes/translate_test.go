@@ -195,7 +195,7 @@ func extravagant() *topology.Topology {
 func goldens() map[string]*topology.Topology {
 	return map[string]*topology.Topology{
 		"minimal": minimal(), "log-saver": logSaver(), "stable": stable(), "shared": shared(), "to-completion": toCompletion(), "granted": granted(),
-		"loosened": loosened(), "secretive": secretive(), "exposed": exposed(), "autoscaled": autoscaled(), "extravagant": extravagant(),
+		"loosened": loosened(), "secretive": secretive(), "exposed": exposed(), "autoscaled": autoscaled(), "extravagant": extravagant(), "workers": workers(),
 	}
 }
 

@@ -24,6 +24,7 @@ func check(t *topology.Topology) []engine.Fault {
 	_, l := jobExtras(t)
 	kinds := map[bool]int{}
 	checkReloading(&l, t)
+	engine.CheckEndpoints(&l, t)
 	if len(t.PullSecrets) > 0 { // an attribute of the provider's configuration, not of the instance's
 		l.Add("", "the provider's images.pull_secrets: Nomad has none; leave it empty, and give the registry's credentials to the docker plugin of the clients (auth)")
 	}

@@ -19,7 +19,7 @@ var rewrite = flag.Bool("update", false, "write the golden files")
 func TestAManifestIsAsInItsGoldenFile(t *testing.T) {
 	for name, make := range map[string]func() *topology.Topology{
 		"minimal": minimal, "full": full, "init": withInit, "stable": stable, "batch": batch, "grants": granted,
-		"loosened": loosened, "autoscaled": autoscaled, "secrets": withSecrets, "node-port": onNodePort,
+		"loosened": loosened, "autoscaled": autoscaled, "secrets": withSecrets, "node-port": onNodePort, "workers": workers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Manifest(make(), Options{MHzPerCore: 2400})

@@ -115,6 +115,10 @@ func (b *builder) mounts(task *api.Task, g *topology.Group, c *topology.Containe
 				folder := "secrets/volumes/" + v.Name
 				render(folder, b.secretTemplates(v.Secret.Name, folder))
 				bind(folder, m, true)
+			case v.Endpoints != nil:
+				folder := "local/endpoints/" + v.Name
+				render(folder, b.endpointTemplates(v.Endpoints, folder))
+				bind(folder, m, true)
 			case v.Persistent != nil:
 				task.VolumeMounts = append(task.VolumeMounts, &api.VolumeMount{Volume: new(v.Name), Destination: new(m.Path), ReadOnly: new(m.ReadOnly)})
 			case s[v.Name] == inRAM:

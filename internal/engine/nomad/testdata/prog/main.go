@@ -1,11 +1,14 @@
 // Command prog is the container of the tests on a real engine: it serves, keeps a journal of its starts and stops in a
 // shared folder, and fails on demand.
 //
-//	prog serve ADDR       answer /, /env?name=, /file?path=, /exit?code=
+//	prog serve ADDR       answer /, /env?name=, /file?path=, /write?path=&text=, /call?file=&path= (what the
+//	                      address in a file answers), /exit?code=
 //	prog once             end at once
 //	prog fail CODE        say why on standard error and end
 //	prog hog              take memory until killed
 //	prog sleep            until told to end
+//	prog install FILE     copy itself there
+//	prog report           write a numbered line of progress to standard error ten times a second, and one to standard output
 //
 // JOURNAL names the file, NAME the writer; BEFORE delays the start and AFTER the end.
 package main
@@ -13,10 +16,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -34,6 +39,15 @@ func main() {
 	case "once":
 		journal("end")
 		return
+	case "install":
+		if err := install(args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, "prog:", err)
+			os.Exit(1)
+		}
+		journal("end")
+		return
+	case "report":
+		go report()
 	case "fail":
 		fmt.Fprintln(os.Stderr, "prog: the database refuses the password")
 		code, _ := strconv.Atoi(args[1])
@@ -57,7 +71,50 @@ func main() {
 	journal("end")
 }
 
+func install(file string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(self)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, raw, 0o755)
+}
+
+func report() {
+	fmt.Println("to whom it may concern")
+	for i := 1; ; i++ {
+		fmt.Fprintf(os.Stderr, "progress %d\n", i)
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// call asks the first address of a file.
+func call(w http.ResponseWriter, r *http.Request) {
+	raw, err := os.ReadFile(r.FormValue("file"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	at, _, found := strings.Cut(string(raw), "\n")
+	if !found {
+		http.Error(w, "no address in there", http.StatusServiceUnavailable)
+		return
+	}
+	resp, err := (&http.Client{Timeout: 2 * time.Second}).Get("http://" + at + r.FormValue("path"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
 func serve(addr string) {
+	http.HandleFunc("/call", call)
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello from", os.Getenv("NAME")) })
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv(r.FormValue("name"))) })
 	http.HandleFunc("/args", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%q", os.Args) })

@@ -1,0 +1,101 @@
+//go:build engine
+
+package nomad
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// pair is an instance of two groups: a server with data of its own, and workers that an autoscaler scales, whose program
+// comes from an init container and who find the server by a file.
+func (r *rig) pair() *topology.Topology {
+	t := r.serving()
+	like := workers()
+	main := t.Groups[0].Containers[0]
+	t.Secrets, t.Configs = like.Secrets, like.Configs
+	queue, work := like.Groups[0], like.Groups[1]
+
+	server := main
+	server.Framework = true
+	server.Env = append(server.Env, topology.Env{Name: "INDEX", Field: topology.FieldIndex})
+	server.Mounts = queue.Containers[0].Mounts
+	queue.Containers = []topology.Container{server}
+	queue.Services[0].Name = t.Name
+	queue.Volumes[0].Persistent = &topology.PersistentVolume{SizeBytes: 1 << 20, DeleteWithInstance: true}
+
+	install := r.companion("worker")
+	install.Role, install.Framework, install.Args = topology.Init, true, []string{"install", "/pattern/bin/prog"}
+	install.Mounts, install.Security.User = work.Containers[0].Mounts, new(int64(1001))
+	worker := main
+	worker.Command, worker.Mounts, worker.Env = []string{"/pattern/bin/prog"}, work.Containers[1].Mounts, work.Containers[1].Env
+	worker.Security.User = new(int64(2002))
+	work.Containers = []topology.Container{install, worker}
+	work.Services = []topology.Service{{Name: t.Name + "-resize", Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http"}}}}
+	work.Volumes[4].Endpoints[0].Service = t.Name
+
+	t.Groups = []topology.Group{queue, work}
+	for i := range t.Groups {
+		t.Groups[i].Termination.GraceSeconds, t.Groups[i].Update.ProgressSeconds = 5, 60
+	}
+	return t
+}
+
+// of a group, the allocations that should run, by index.
+func (r *rig) of(t *topology.Topology, group string) map[string]*api.AllocationListStub {
+	r.Helper()
+	out := map[string]*api.AllocationListStub{}
+	for _, a := range r.allocs(t) {
+		if a.TaskGroup == group {
+			index := a.Name[strings.LastIndex(a.Name, "[")+1 : len(a.Name)-1]
+			require.NotContains(r, out, index, "two replicas of one index")
+			out[index] = a
+		}
+	}
+	return out
+}
+
+// at is where a group's service is reached.
+func (r *rig) at(t *topology.Topology, service string) string {
+	r.Helper()
+	list := r.observe(t).Endpoints[service+"/http"]
+	require.NotEmpty(r, list, service)
+	return list[0]
+}
+
+func TestWorkersReachTheServerByAFileThatFollowsIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	top.Groups[0].Containers[0].Env = append(top.Groups[0].Containers[0].Env, topology.Env{Name: "ROUND", Value: "1"})
+	r.up(top)
+	assert.Empty(t, r.observe(top).Drift)
+	worker := r.at(top, top.Name+"-resize")
+	call := func(path string) (string, error) {
+		return r.get(worker, "/call", url.Values{"file": {"/pattern/endpoints/queue"}, "path": {path}})
+	}
+	address := func() string { return strings.TrimSpace(r.askAt(worker, "/file", "path", "/pattern/endpoints/queue")) }
+	r.eventually(20, func() bool { got, err := call("/env?name=ROUND"); return err == nil && got == "1" }, "the worker reaches the server")
+	was, before := address(), r.of(top, "resize")["0"]
+	assert.Equal(t, r.at(top, top.Name), was)
+
+	old := r.of(top, "queue")["0"]
+	_, err := r.client.Allocations().Stop(&api.Allocation{ID: old.ID}, nil)
+	require.NoError(t, err)
+	r.eventually(60, func() bool {
+		got, err := call("/env?name=ROUND")
+		return err == nil && got == "1" && r.of(top, "queue")["0"].ID != old.ID
+	}, "it reaches the server's successor")
+	r.eventually(20, func() bool { return address() != "" && !strings.Contains(address(), was) }, "whose address has replaced the former")
+	t.Log(was, "->", address())
+	after := r.of(top, "resize")["0"]
+	assert.Equal(t, before.ID, after.ID)
+	assert.Zero(t, after.TaskStates["main"].Restarts, "the reader was not restarted")
+}
