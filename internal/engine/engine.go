@@ -44,6 +44,11 @@ type Engine interface {
 	// List reads the records of all instances of a pattern in a namespace ("" is the configured one).
 	List(ctx context.Context, namespace, pattern string) ([]Record, error)
 
+	// Tail gives the last lines of the log of a container, oldest first: that of the newest replica of the group in which it
+	// runs, by at most two requests. ErrNotRunning where it runs in none, ErrNotFound where there is no such container. Where
+	// an engine keeps the two streams apart, it is standard error of a container of the framework, and else standard output.
+	Tail(ctx context.Context, t *topology.Topology, group, container string, lines int) ([]string, error)
+
 	// Delete removes all that the instance made and waits until it is gone. Persistent volumes stay unless their
 	// DeleteWithInstance was set. No instance is no error. At the end of ctx: *RemainsError.
 	Delete(ctx context.Context, key topology.Key) error
@@ -121,6 +126,9 @@ type Fault = fault.Fault
 
 // ErrNotFound is returned where an instance is not in the cluster.
 var ErrNotFound = errors.New("instance not found")
+
+// ErrNotRunning is returned where no replica of a group runs now.
+var ErrNotRunning = errors.New("no replica is running")
 
 // ConfigError is a fault in how the engine is reached: not configured, unreachable, unauthorised, wrong CA.
 type ConfigError struct {

@@ -6,7 +6,8 @@
 //
 //   - get, list, watch, create, patch, delete: configmaps, services, deployments, and what else the instances are made of:
 //     secrets, persistentvolumeclaims, statefulsets, jobs, serviceaccounts, roles, rolebindings, poddisruptionbudgets
-//   - list, watch, patch: pods; get: pods/log; list, watch: events. Without these, failures show later and with less.
+//   - list, watch, patch: pods; get: pods/log; list, watch: events. Without these, failures show later and with less, and no
+//     log is read.
 //   - in the whole cluster, list: nodes, for the addresses of node ports; get, create: priorityclasses, for priorities.
 //     Without these, there are no such addresses, and somebody else must make the classes.
 package kubernetes

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // How much of the past a diagnostic shows.
@@ -65,9 +64,7 @@ func (c *client) logOf(ctx context.Context, p *corev1.Pod, container string, res
 		return nil
 	}
 	for _, previous := range []bool{restarted, false} {
-		raw, err := c.core.Get().Namespace(p.Namespace).Resource("pods").Name(p.Name).SubResource("log").
-			VersionedParams(&corev1.PodLogOptions{Container: container, Previous: previous, TailLines: new(int64(lastLines))}, scheme.ParameterCodec).
-			DoRaw(ctx)
+		raw, err := c.readLog(ctx, p, corev1.PodLogOptions{Container: container, Previous: previous, TailLines: new(int64(lastLines))})
 		if text := strings.TrimRight(string(raw), "\n"); err == nil && text != "" {
 			return strings.Split(text, "\n")
 		}

@@ -76,3 +76,24 @@ func TestEngineTellsWorkersWhereTheServerIs(t *testing.T) {
 	require.Eventually(t, func() bool { at = read("/pattern/endpoints/queue"); return strings.HasSuffix(at, ":8090") && reached() }, 30*time.Second, time.Second/4)
 	assert.Equal(t, before, s.uid("web-resize-0"))
 }
+
+func TestEngineReadsTheTailOfALogByTwoRequests(t *testing.T) {
+	s := newStage(t)
+	web := s.pair()
+	_, err := s.engine.Tail(s.ctx, web, "queue", "web", 3)
+	require.ErrorIs(t, err, engine.ErrNotRunning, "before it is there")
+	_, err = s.engine.Tail(s.ctx, web, "queue", "nobody", 3)
+	require.ErrorIs(t, err, engine.ErrNotFound)
+	s.up(web)
+	var got []string
+	n := s.requests.during(func() { got, err = s.engine.Tail(s.ctx, web, "queue", "web", 3) })
+	require.NoError(t, err)
+	assert.Equal(t, []string{"serving on :8080"}, got, "what it has written to standard error")
+	assert.LessOrEqual(t, n, 2)
+	got, err = s.engine.Tail(s.ctx, web, "queue", "web", 0)
+	require.NoError(t, err)
+	assert.Empty(t, got)
+	require.NoError(t, s.engine.Delete(s.within(time.Minute), web.Key()))
+	_, err = s.engine.Tail(s.ctx, web, "queue", "web", 3)
+	require.ErrorIs(t, err, engine.ErrNotRunning, "after it was there")
+}

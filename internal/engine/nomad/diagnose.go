@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -238,23 +236,11 @@ func (w *waiter) blameChecks(ctx context.Context, f *failure, out *engine.NotRea
 	}
 }
 
-// tail of a container's log, by way of the servers. Very short containers may have left none.
+// tail of a container's log. Very short containers may have left none.
 func (w *waiter) tail(ctx context.Context, alloc, task, stream string) []string {
-	c, err := w.engine.connect()
+	text, cut, err := w.engine.log(ctx, w.key.Namespace, alloc, task, stream, lastLogTail)
 	if err != nil {
 		return nil
 	}
-	query := url.Values{"task": {task}, "type": {stream}, "origin": {"end"}, "offset": {fmt.Sprint(lastLogTail)}, "plain": {"true"}}
-	body, err := c.Raw().Response("/v1/client/fs/logs/"+alloc+"?"+query.Encode(), w.engine.query(ctx, w.key.Namespace))
-	if err != nil {
-		return nil
-	}
-	defer body.Close()
-	raw, _ := io.ReadAll(io.LimitReader(body, 2*lastLogTail))
-	text := strings.TrimSpace(string(raw))
-	if text == "" {
-		return nil
-	}
-	lines := strings.Split(text, "\n")
-	return lines[max(0, len(lines)-lastLines):]
+	return engine.LastLines(text, lastLines, cut)
 }

@@ -3,6 +3,7 @@
 package nomad
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -98,4 +100,42 @@ func TestWorkersReachTheServerByAFileThatFollowsIt(t *testing.T) {
 	after := r.of(top, "resize")["0"]
 	assert.Equal(t, before.ID, after.ID)
 	assert.Zero(t, after.TaskStates["main"].Restarts, "the reader was not restarted")
+}
+
+func TestTheTailOfALogTakesTwoRequests(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	reporter := r.companion("reporter")
+	reporter.Role, reporter.Framework, reporter.Args = topology.Main, true, []string{"report"}
+	theirs := reporter
+	theirs.Name, theirs.Framework = "theirs", false
+	queue := &top.Groups[0]
+	queue.Containers = append(queue.Containers, reporter, theirs)
+	_, err := r.engine.Tail(within(t, 10), top, "queue", "reporter", 3)
+	require.ErrorIs(t, err, engine.ErrNotRunning, "before it is there")
+	_, err = r.engine.Tail(within(t, 10), top, "queue", "nobody", 3)
+	require.ErrorIs(t, err, engine.ErrNotFound)
+	r.up(top)
+
+	tail := func(container string, lines int) []string {
+		r.requests.take()
+		got, err := r.engine.Tail(within(t, 10), top, "queue", container, lines)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, len(r.requests.take()), 2)
+		return got
+	}
+	var first []string
+	r.eventually(20, func() bool { first = tail("reporter", 3); return len(first) == 3 }, "three lines of standard error")
+	var a, b, c int
+	_, err = fmt.Sscanf(strings.Join(first, " "), "progress %d progress %d progress %d", &a, &b, &c)
+	require.NoError(t, err, first)
+	assert.Equal(t, []int{a + 1, a + 2}, []int{b, c})
+	r.eventually(20, func() bool { return tail("reporter", 1)[0] > first[2] || len(tail("reporter", 1)[0]) > len(first[2]) }, "it goes on")
+	assert.Equal(t, []string{"to whom it may concern"}, tail("theirs", 3), "standard output of what is not the framework's")
+	r.eventually(60, func() bool { return len(tail("reporter", 100)) == 100 }, "as many lines as were asked for")
+
+	require.NoError(t, r.engine.Delete(within(t, 60), top.Key()))
+	_, err = r.engine.Tail(within(t, 10), top, "queue", "reporter", 3)
+	require.ErrorIs(t, err, engine.ErrNotRunning, "after it was there")
 }
