@@ -2,7 +2,13 @@
 // package postgres (any number of servers); one conformance suite, in package storetest, holds for both.
 //
 // An acknowledged change survives SIGKILL and power loss. Calls of many clients share one flush (group commit). Every call
-// is one step: all of it happens or, on an error, nothing; results per entry are in the order of the request.
+// is one step: all of it happens or, on an error, nothing; results per entry are in the order of the request. A context
+// that ends before a call has begun ends the call with nothing changed; what has begun is waited for.
+//
+// Groups: of the items of a group (in a stage) at most one, the head, is waiting, delayed or in flight, and the others are
+// blocked. When the head is done, dead or purged, the blocked item of the lowest ID is the next head: it waits, or is
+// delayed if its own delay has not passed. A head that is delayed (also by a retry) holds its group up, as order demands.
+// A dead item that is redriven into a group with a head is blocked, in its place by ID.
 package store
 
 import (
@@ -15,21 +21,24 @@ import (
 
 // Store of one queue. It is safe for concurrent use. Stages need no declaration.
 type Store interface {
-	// Enqueue adds items. An item whose name its stage has, or whose deduplication ID is remembered, is a duplicate and
-	// changes nothing.
+	// Enqueue adds items. An item whose name its stage has, or whose deduplication ID its stage remembers, is a duplicate
+	// and changes nothing; that holds within one call as well.
 	Enqueue(ctx context.Context, items []NewItem) ([]Enqueued, error)
 
-	// Receive leases up to r.Max waiting items: the highest priority first, then the oldest. It does not wait.
+	// Receive leases up to r.Max waiting items: the highest priority first, then the lowest ID. It does not wait.
 	Receive(ctx context.Context, r Receive) ([]Item, error)
 
-	// Extend lets leases end at a later time. ErrLeaseLost per lease.
+	// Extend lets leases end at a later time; an earlier one than before changes nothing. An expired lease that nobody else
+	// has received yet is in flight again. ErrLeaseLost per lease.
 	Extend(ctx context.Context, leases []Lease, until time.Time) ([]error, error)
 
 	// Commit ends items as done, each with what was made from it, in one step. ErrLeaseLost or ErrNameTaken per entry; an
-	// entry that fails changes nothing. An expired lease that nobody else has received yet is still good.
+	// entry that fails changes nothing. An expired lease that nobody else has received yet is still good. Deduplication
+	// IDs of what was made are not looked at: its names are enough.
 	Commit(ctx context.Context, commits []Commit) ([]error, error)
 
-	// GiveBack ends leases without a commit. ErrLeaseLost per entry.
+	// GiveBack ends leases without a commit. ErrLeaseLost per entry. An expired lease that nobody else has received yet is
+	// still good. A failure stays with the item until it is done or the next failure replaces it.
 	GiveBack(ctx context.Context, back []GiveBack) ([]error, error)
 
 	// Tick lets delayed items that are due wait, and takes back leases that have ended: such an item waits again after
@@ -37,7 +46,8 @@ type Store interface {
 	// that there were more. Next is when something is due; zero if nothing is.
 	Tick(ctx context.Context, rule func(stage string) Rule, limit int) (next time.Time, more bool, err error)
 
-	// Redrive lets dead items wait again, with all their attempts. Nil names are all dead ones of the stage.
+	// Redrive lets dead items wait again, with all their attempts. Nil names are all dead ones of the stage. All are redriven
+	// (and purged) in steps of some thousands, so that other calls are not held up: an error may come after some of them.
 	Redrive(ctx context.Context, stage string, names []string) (int, error)
 	// Purge removes items that are not in flight: those of the names, or all of a state.
 	Purge(ctx context.Context, stage string, names []string, state api.State) (int, error)
@@ -48,9 +58,9 @@ type Store interface {
 	Get(ctx context.Context, stage, name string) (*Item, error)
 	// Family is what an item was made from (nil if from outside or forgotten), and what was made from it.
 	Family(ctx context.Context, id int64) (input *Item, items []Item, results []Result, err error)
-	// List items of a stage by ID, of one state or (empty) of all.
+	// List items of a stage by ID, of one state or (empty) of all. List and Family leave Payload.Data out.
 	List(ctx context.Context, q Query) ([]Item, error)
-	// Results of the pipeline by ID.
+	// Results of the pipeline by ID; with Payload.Data unless the query is Brief.
 	Results(ctx context.Context, q ResultQuery) ([]Result, error)
 	// Result by name. ErrNotFound.
 	Result(ctx context.Context, name string) (*Result, error)
@@ -83,9 +93,9 @@ type Store interface {
 // Errors that callers branch on.
 var (
 	ErrNotFound = errors.New("not found")
-	// ErrLeaseLost: the item was received again, ended, or purged since.
+	// ErrLeaseLost: the item was received again, given back, ended, or purged since.
 	ErrLeaseLost = errors.New("lease lost")
-	// ErrNameTaken: another item or result of that name, from another input, is there.
+	// ErrNameTaken: another item or result of that name is there, or is made by the same commit.
 	ErrNameTaken = errors.New("name taken")
 	// ErrNoSpace: the disk is full. Nothing was changed; the store goes on when there is room.
 	ErrNoSpace = errors.New("no space left")
@@ -153,10 +163,11 @@ type Item struct {
 	Attempt int
 	Payload Payload
 	Created time.Time
-	// Changed is when it came into its state, Due when a delay or a lease ends (else zero).
+	// Changed is when it came into its state, Due when a delay (also one behind its group) or a lease ends (else zero).
 	Changed, Due time.Time
-	Worker       string
-	Index        int
+	// Worker and Index are who received it last.
+	Worker string
+	Index  int
 	// Input is the ID of the item that it was made from; 0 from outside.
 	Input   int64
 	Failure *api.Failure
@@ -219,6 +230,8 @@ type ResultQuery struct {
 	Limit int
 	// Unexported only.
 	Unexported bool
+	// Brief leaves Payload.Data out.
+	Brief bool
 }
 
 // Stats are the counters.
