@@ -96,11 +96,25 @@ modules() { # each in a copy, with the provider as it was just built
 images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images -count=1 ./...; } # what they read lies outside their module, where the cache of results does not look
 fault() { run "fault tests of the log saver" gotest . -count=1 -timeout 15m ./test/fault/...; }
 
+# pictures of real things for the thumbnails, and the tool by which they are made by hand
+pictures() {
+  [ -e "$BUILD/pictures/complete" ] && return
+  local deb
+  mkdir -p "$BUILD/pictures/debs"
+  (cd "$BUILD/pictures/debs" && { apt-get -qq download tuxpaint-stamps-default || { apt-get -qq update && apt-get -qq download tuxpaint-stamps-default; }; })
+  deb=$(ls "$BUILD"/pictures/debs/tuxpaint-stamps-default_*.deb)
+  dpkg-deb -x "$deb" "$BUILD/pictures/package"
+  rm -r "$BUILD/pictures/debs"
+  touch "$BUILD/pictures/complete"
+}
+
 # what acceptance tests use: binaries, and images in the engines' registry
 prepare() {
   make -s build build/bin/images build/bin/tofu
   build/bin/images build -version "$VERSION" -platforms "linux/$(go env GOARCH)" -layout "$BUILD/test/images" -cache "$BUILD/cache"
   make -s test-images
+  need convert:imagemagick
+  pictures
   engines_env
   local tag
   tag=test-$(sha256sum "$BUILD/test/images/index.json" | cut -c1-12)
@@ -110,6 +124,8 @@ prepare() {
     test/engines/engines.sh env
     echo "export PATTERN_IMAGES_REPOSITORY=$REGISTRY/pattern PATTERN_IMAGES_TAG=$tag"
     echo "export TEST_WEB_IMAGE=$(sed -n 's/.*"nginx": "\(.*\)".*/\1/p' build/test-images/digests.json)"
+    echo "export TEST_IMAGEMAGICK_IMAGE=$(sed -n 's/.*"imagemagick": "\(.*\)".*/\1/p' build/test-images/digests.json)"
+    echo "export TEST_PICTURES=$BUILD/pictures/package/usr/share/tuxpaint/stamps TEST_CONVERT=$(command -v convert)"
     echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu"
     echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
   } >"$BUILD/test/env"

@@ -152,6 +152,7 @@ func (k *kube) left(t *testing.T, instance string) []string {
 type pod struct {
 	Metadata struct {
 		Name              string
+		Labels            map[string]string
 		DeletionTimestamp *string
 	}
 	Spec struct {
@@ -176,7 +177,7 @@ func (k *kube) replicas(t *testing.T, instance string) []replica {
 		if p.Metadata.DeletionTimestamp != nil {
 			continue
 		}
-		r := replica{ID: p.Metadata.Name, Address: p.Status.PodIP + ":8080", Restarts: map[string]int{}, Images: map[string]string{}, ids: map[string]string{}}
+		r := replica{ID: p.Metadata.Name, Group: p.Metadata.Labels["container-patterns.dev/group"], Address: p.Status.PodIP + ":8080", Restarts: map[string]int{}, Images: map[string]string{}, ids: map[string]string{}}
 		for _, c := range p.Status.Conditions {
 			r.Ready = r.Ready || c.Type == "Ready" && c.Status == "True"
 		}

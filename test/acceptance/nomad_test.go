@@ -146,7 +146,7 @@ func (n *nomad) replicas(t *testing.T, instance string) []replica {
 		}
 		a, _, err := n.client.Allocations().Info(stub.ID, n.query)
 		require.NoError(t, err)
-		r := replica{ID: a.ID, Restarts: map[string]int{}, Images: map[string]string{}}
+		r := replica{ID: a.ID, Group: a.TaskGroup, Restarts: map[string]int{}, Images: map[string]string{}}
 		r.Ready = a.DeploymentStatus == nil || a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
 		for name, s := range a.TaskStates {
 			r.Restarts[name] = int(s.Restarts)

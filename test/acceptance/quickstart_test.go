@@ -35,7 +35,7 @@ func TestTheQuickstartSavesEachRequestOnce(t *testing.T) {
 		store := peers.Versitygw(s.T)
 		address := forward(s.T, strings.TrimPrefix(store.Endpoint, "http://"))
 		store.MakeBucket(s.T, "logs")
-		s.quickstart(map[string]string{
+		s.example("quickstart", map[string]string{
 			"engine": s.name(), "web_image": os.Getenv("TEST_WEB_IMAGE"), "replicas": "2",
 			"images_repository": os.Getenv("PATTERN_IMAGES_REPOSITORY"), "images_tag": os.Getenv("PATTERN_IMAGES_TAG"),
 			"bucket_url": fmt.Sprintf("s3://logs?endpoint=http://%s&region=%s&use_path_style=true", address, store.Region),
@@ -117,10 +117,10 @@ func ready(replicas []replica) (n int) {
 	return n
 }
 
-// quickstart puts the example into the workspace, which reads the engine from the environment as a user's does.
-func (s *stage) quickstart(variables map[string]string) {
+// example puts one of examples/ into the workspace, which reads the engine from the environment as a user's does.
+func (s *stage) example(folder string, variables map[string]string) {
 	s.Helper()
-	files, err := filepath.Glob("../../examples/quickstart/*.tf")
+	files, err := filepath.Glob(filepath.Join("../../examples", folder, "*.tf"))
 	require.NoError(s, err)
 	require.NotEmpty(s, files)
 	for _, f := range files {

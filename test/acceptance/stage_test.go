@@ -49,6 +49,7 @@ type cluster interface {
 // A replica is one running copy of a group.
 type replica struct {
 	ID      string
+	Group   string
 	Address string // HOST:PORT of the main container's port "http"
 	Ready   bool
 	// Restarts by container.

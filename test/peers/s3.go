@@ -1,9 +1,13 @@
 package peers
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,6 +69,26 @@ func (s *S3) MakeBucket(t testing.TB, name string) string {
 		t.Fatalf("make bucket %s: %s", name, response.Status)
 	}
 	return s.URL(name)
+}
+
+// Put writes an object, as anybody would.
+func (s *S3) Put(t testing.TB, bucket, key string, content []byte) {
+	t.Helper()
+	u := url.URL{Path: "/" + bucket + "/" + key}
+	request, err := http.NewRequest(http.MethodPut, s.Endpoint+u.EscapedPath(), bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(content)
+	request.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+	response, err := http.DefaultClient.Do(signer.SignV4(*request, s.AccessKey, s.SecretKey, "", s.Region))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("put %s/%s: %s", bucket, key, response.Status)
+	}
 }
 
 // URL is how a log saver names a bucket of this server.
