@@ -5,8 +5,10 @@ package nomad
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/stretchr/testify/assert"
@@ -138,4 +140,137 @@ func TestTheTailOfALogTakesTwoRequests(t *testing.T) {
 	require.NoError(t, r.engine.Delete(within(t, 60), top.Key()))
 	_, err = r.engine.Tail(within(t, 10), top, "queue", "reporter", 3)
 	require.ErrorIs(t, err, engine.ErrNotRunning, "after it was there")
+}
+
+// scaler is who may scale the workers: it has the token of the server's own container.
+func (r *rig) scaler(t *topology.Topology) *api.Client {
+	r.Helper()
+	var token string
+	r.eventually(20, func() bool {
+		var err error
+		token, err = r.get(r.at(t, t.Name), "/env", values("name", "NOMAD_TOKEN"))
+		return err == nil && token != ""
+	}, "the server has a token")
+	c, err := api.NewClient(&api.Config{Address: os.Getenv("NOMAD_ADDR"), SecretID: token})
+	require.NoError(r, err)
+	return c
+}
+
+// scale the workers as an autoscaler does, and again where Nomad has a deployment to finish first; tells for how long.
+func (r *rig) scale(by *api.Client, t *topology.Topology, n int) time.Duration {
+	r.Helper()
+	begun := time.Now()
+	var err error
+	r.eventually(60, func() bool {
+		_, _, err = by.Jobs().Scale(t.Name, "resize", &n, "as the test wants", false, nil, nil)
+		return err == nil || status(err) != 400 || !strings.Contains(body(err), "active deployment")
+	}, "Nomad lets it scale")
+	require.NoError(r, err)
+	return time.Since(begun)
+}
+
+// settled waits until as many workers run, and tells their indexes.
+func (r *rig) settled(t *topology.Topology, n int) []string {
+	r.Helper()
+	r.eventually(60, func() bool {
+		all := r.of(t, "resize")
+		for _, a := range all {
+			if a.ClientStatus != "running" {
+				return false
+			}
+		}
+		return len(all) == n
+	}, fmt.Sprintf("%d workers run", n))
+	return sorted(r.of(t, "resize"))
+}
+
+func TestTheNumberThatAnAutoscalerChoseStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	assert.Equal(t, []string{"0"}, r.settled(top, 1), "who has not been scaled has one")
+	by := r.scaler(top)
+	queue := r.of(top, "queue")["0"].ID
+	for round, n := range []int{0, 3, 1, 0} {
+		t.Logf("scale to %d was blocked for %s", n, r.scale(by, top, n))
+		t.Logf("scale to %d again was blocked for %s", n, r.scale(by, top, n))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+		o := r.observe(top)
+		assert.Empty(t, o.Drift)
+		assert.Equal(t, engine.GroupStatus{Desired: n, Ready: n, Updated: n}, o.Groups["resize"])
+		assert.Equal(t, "ready", o.Phase, o.Message)
+
+		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+		assert.Len(t, r.settled(top, n), n, "an apply of the same")
+		assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "scaling and an apply of the same leave the server in its place")
+
+		top.Groups[1].Containers[1].Env = append(top.Groups[1].Containers[1].Env, topology.Env{Name: "ROUND", Value: fmt.Sprint(round)})
+		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }))
+		assert.Len(t, r.settled(top, n), n, "an apply of another version")
+		assert.Empty(t, r.observe(top).Drift)
+		assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "an update of the workers leaves the server in its place")
+	}
+}
+
+func TestTheHighestIndexGoesFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	by := r.scaler(top)
+	queue := r.of(top, "queue")["0"].ID
+	all := []string{"0", "1", "2", "3"}
+	before := map[string]*api.AllocationListStub{}
+	for _, n := range []int{4, 2, 3, 1, 4, 0, 2} {
+		t.Logf("scale to %d was blocked for %s", n, r.scale(by, top, n))
+		begun := time.Now()
+		require.Equal(t, all[:n], append([]string{}, r.settled(top, n)...), "indexes are those from 0")
+		t.Logf("which took %s", time.Since(begun))
+		now := r.of(top, "resize")
+		for index, a := range now {
+			if was := before[index]; was != nil {
+				assert.Equal(t, was.ID, a.ID, "who is not above the number stays")
+			}
+		}
+		before = now
+		// What the container itself sees is the same.
+		for _, at := range r.observe(top).Endpoints[top.Name+"-resize/http"] {
+			var index string
+			r.eventually(10, func() bool {
+				var err error
+				index, err = r.get(at, "/env", values("name", "INDEX"))
+				return err == nil
+			}, "the worker answers")
+			require.Contains(t, now, index)
+		}
+	}
+	assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "scaling leaves the server in its place")
+}
+
+func TestAnUpdateOfTheServerLeavesTheWorkersInPlace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	r.scale(r.scaler(top), top, 3)
+	r.settled(top, 3)
+	before, queue := r.of(top, "resize"), r.of(top, "queue")["0"].ID
+	_, err := r.get(r.at(top, top.Name), "/write", values("path", "/data/word", "text", "kept"))
+	require.NoError(t, err)
+	top.Groups[0].Containers[0].Env = append(top.Groups[0].Containers[0].Env, topology.Env{Name: "ROUND", Value: "2"})
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	require.NotEqual(t, queue, r.of(top, "queue")["0"].ID)
+	assert.Equal(t, "kept", r.askAt(r.at(top, top.Name), "/file", "path", "/data/word"))
+	after := r.of(top, "resize")
+	require.Len(t, after, 3)
+	for index, a := range before {
+		assert.Equal(t, a.ID, after[index].ID)
+		for task, s := range after[index].TaskStates {
+			assert.Zero(t, s.Restarts, "%s of %s", task, index)
+		}
+	}
 }
