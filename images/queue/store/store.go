@@ -83,7 +83,7 @@ type Store interface {
 	Referenced(ctx context.Context, refs []string) (map[string]bool, error)
 
 	// Changed yields the names of stages in which items have begun to wait, also by other servers' doing, and of those
-	// whose counters have changed in any way. It may yield too often and never too seldom; slow readers get a stage once.
+	// whose counters have changed in any way; "" stands for the results, made or exported. It may yield too often and never too seldom; slow readers get a stage once.
 	Changed() <-chan Change
 
 	// Close waits for calls that are running.
@@ -255,4 +255,19 @@ type Change struct {
 	Stage string
 	// Waiting says that an item has begun to wait.
 	Waiting bool
+}
+
+// Doubled says that what a commit makes has the same name twice.
+func (c *Commit) Doubled() bool {
+	if len(c.Items)+len(c.Results) < 2 {
+		return false
+	}
+	seen := make(map[[2]string]bool, len(c.Items)+len(c.Results))
+	for i := range c.Items {
+		seen[[2]string{"items " + c.Items[i].Stage, c.Items[i].Name}] = true
+	}
+	for i := range c.Results {
+		seen[[2]string{"results", c.Results[i].Name}] = true
+	}
+	return len(seen) < len(c.Items)+len(c.Results)
 }

@@ -130,6 +130,11 @@ func (s *Stmt) Row(f func()) (bool, error) {
 	return row, err
 }
 
+// IsNull says whether column i, from 0, is null.
+func (s *Stmt) IsNull(i int) bool {
+	return sqlite3.Xsqlite3_column_type(s.c.tls, s.stmt, int32(i)) == sqlite3.SQLITE_NULL
+}
+
 // ColumnInt reads column i, from 0; 0 for null.
 func (s *Stmt) ColumnInt(i int) int64 {
 	return sqlite3.Xsqlite3_column_int64(s.c.tls, s.stmt, int32(i))
