@@ -70,7 +70,7 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	r.Policies = union(formerPolicies(was.record), r.Policies)
 	for _, v := range p.Volumes {
 		if v.Delete {
-			r.Volumes = append(r.Volumes, v.names(counts[v.Group])...)
+			r.Volumes = append(r.Volumes, v.names(max(1, counts[v.Group]))...) // as makeVolumes does
 		}
 	}
 	r.Volumes = union(deletable(formerVolumes(was.record), p.Volumes), r.Volumes)
@@ -93,7 +93,7 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	if err := e.tryAgain(ctx, k, p.Job, job); err != nil {
 		return err
 	}
-	return e.register(ctx, k, p.Job, job)
+	return e.register(ctx, k, t, p.Job, job)
 }
 
 // tryAgain gives a job whose newest version has failed another version, though nothing that runs differs: Nomad makes no
@@ -177,7 +177,7 @@ func keepCounts(t *topology.Topology, job, was *api.Job) {
 	now := groupCounts(was)
 	for i := range t.Groups {
 		g := &t.Groups[i]
-		if n, there := now[g.Name]; there && g.Replicas == nil && g.Identity != topology.ToCompletion {
+		if n, there := now[g.Name]; there && scaled(*g) {
 			job.TaskGroups[i].Count = new(n)
 		}
 	}
@@ -332,29 +332,4 @@ func (e *Engine) writePolicies(ctx context.Context, k topology.Key, policies []*
 		}
 	}
 	return nil
-}
-
-// register the job, unless it has changed since it was read.
-func (e *Engine) register(ctx context.Context, k topology.Key, job, was *api.Job) error {
-	c, err := e.connect()
-	if err != nil {
-		return err
-	}
-	index := uint64(0)
-	if was != nil {
-		index = *was.JobModifyIndex
-	}
-	_, _, err = c.Jobs().RegisterOpts(job, &api.RegisterOptions{EnforceIndex: true, ModifyIndex: index}, e.write(ctx, k.Namespace))
-	if err == nil {
-		return nil
-	}
-	text := body(err)
-	switch {
-	case strings.Contains(text, api.RegisterEnforceIndexErrPrefix):
-		return fmt.Errorf("register %s: it %w", object(k), errChanged)
-	case strings.Contains(text, "nonexistent namespace"):
-	case status(err) == http.StatusInternalServerError && (strings.Contains(text, "error occurred") || strings.Contains(text, "errors occurred")) || status(err) == http.StatusBadRequest:
-		return &engine.RejectedError{Object: object(k), Reason: text, Err: err}
-	}
-	return e.fault("register "+object(k), err)
 }

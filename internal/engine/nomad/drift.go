@@ -17,12 +17,7 @@ func drift(t *topology.Topology, p *Plan, k topology.Key, diff *api.JobDiff, mis
 	if missing {
 		out = append(out, engine.Drift{Object: object(k), Field: "", Want: "present", Have: "missing"})
 	} else {
-		d := differ{object: object(k), scaled: map[string]bool{}}
-		for i := range t.Groups {
-			if g := &t.Groups[i]; g.Replicas == nil && g.Identity != topology.ToCompletion {
-				d.scaled[g.Name] = true
-			}
-		}
+		d := newDiffer(t, k)
 		d.job(diff)
 		out = append(out, d.out...)
 	}
@@ -57,6 +52,14 @@ type differ struct {
 	object string
 	scaled map[string]bool // groups whose count is an autoscaler's
 	out    []engine.Drift
+}
+
+func newDiffer(t *topology.Topology, k topology.Key) *differ {
+	d := &differ{object: object(k), scaled: map[string]bool{}}
+	for _, g := range t.Groups {
+		d.scaled[g.Name] = scaled(g)
+	}
+	return d
 }
 
 func (d *differ) job(diff *api.JobDiff) {

@@ -3,12 +3,11 @@
 package nomad
 
 import (
+	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/stretchr/testify/assert"
@@ -95,7 +94,8 @@ func TestWorkersReachTheServerByAFileThatFollowsIt(t *testing.T) {
 	require.NoError(t, err)
 	r.eventually(60, func() bool {
 		got, err := call("/env?name=ROUND")
-		return err == nil && got == "1" && r.of(top, "queue")["0"].ID != old.ID
+		now := r.of(top, "queue")["0"]
+		return err == nil && got == "1" && now != nil && now.ID != old.ID
 	}, "it reaches the server's successor")
 	r.eventually(20, func() bool { return address() != "" && !strings.Contains(address(), was) }, "whose address has replaced the former")
 	t.Log(was, "->", address())
@@ -142,135 +142,152 @@ func TestTheTailOfALogTakesTwoRequests(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrNotRunning, "after it was there")
 }
 
-// scaler is who may scale the workers: it has the token of the server's own container.
-func (r *rig) scaler(t *topology.Topology) *api.Client {
-	r.Helper()
-	var token string
-	r.eventually(20, func() bool {
-		var err error
-		token, err = r.get(r.at(t, t.Name), "/env", values("name", "NOMAD_TOKEN"))
-		return err == nil && token != ""
-	}, "the server has a token")
-	c, err := api.NewClient(&api.Config{Address: os.Getenv("NOMAD_ADDR"), SecretID: token})
-	require.NoError(r, err)
-	return c
-}
-
-// scale the workers as an autoscaler does, and again where Nomad has a deployment to finish first; tells for how long.
-func (r *rig) scale(by *api.Client, t *topology.Topology, n int) time.Duration {
-	r.Helper()
-	begun := time.Now()
-	var err error
-	r.eventually(60, func() bool {
-		_, _, err = by.Jobs().Scale(t.Name, "resize", &n, "as the test wants", false, nil, nil)
-		return err == nil || status(err) != 400 || !strings.Contains(body(err), "active deployment")
-	}, "Nomad lets it scale")
-	require.NoError(r, err)
-	return time.Since(begun)
-}
-
-// settled waits until as many workers run, and tells their indexes.
-func (r *rig) settled(t *topology.Topology, n int) []string {
-	r.Helper()
-	r.eventually(60, func() bool {
-		all := r.of(t, "resize")
-		for _, a := range all {
-			if a.ClientStatus != "running" {
+func TestTheServersDataIsNeverOfTwo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	queue := &top.Groups[0]
+	queue.Volumes[0].Persistent.DeleteWithInstance = false
+	// Slow to end, so that a successor that does not wait is seen beside it.
+	queue.Containers[0].Env = append(queue.Containers[0].Env, topology.Env{Name: "AFTER", Value: "1500ms"}, topology.Env{Name: "JOURNAL", Value: "/data/journal"})
+	r.up(top)
+	volume := top.Name + "-queue-queue-data[0]"
+	t.Cleanup(func() {
+		require.NoError(t, r.engine.deleteVolumes(context.Background(), topology.Key{Namespace: "default"}, []string{volume}))
+	})
+	write := func(word string) {
+		_, err := r.get(r.at(top, top.Name), "/write", values("path", "/data/word", "text", word))
+		require.NoError(t, err)
+	}
+	kept := func(word, after string) {
+		t.Helper()
+		r.eventually(60, func() bool {
+			at := r.observe(top).Endpoints[top.Name+"/http"]
+			if len(at) == 0 {
 				return false
 			}
-		}
-		return len(all) == n
-	}, fmt.Sprintf("%d workers run", n))
-	return sorted(r.of(t, "resize"))
-}
-
-func TestTheNumberThatAnAutoscalerChoseStays(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	top := r.pair()
-	r.up(top)
-	assert.Equal(t, []string{"0"}, r.settled(top, 1), "who has not been scaled has one")
-	by := r.scaler(top)
-	queue := r.of(top, "queue")["0"].ID
-	for round, n := range []int{0, 3, 1, 0} {
-		t.Logf("scale to %d was blocked for %s", n, r.scale(by, top, n))
-		t.Logf("scale to %d again was blocked for %s", n, r.scale(by, top, n))
-		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
-		o := r.observe(top)
-		assert.Empty(t, o.Drift)
-		assert.Equal(t, engine.GroupStatus{Desired: n, Ready: n, Updated: n}, o.Groups["resize"])
-		assert.Equal(t, "ready", o.Phase, o.Message)
-
-		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
-		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
-		assert.Len(t, r.settled(top, n), n, "an apply of the same")
-		assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "scaling and an apply of the same leave the server in its place")
-
-		top.Groups[1].Containers[1].Env = append(top.Groups[1].Containers[1].Env, topology.Env{Name: "ROUND", Value: fmt.Sprint(round)})
-		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
-		require.NoError(t, r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }))
-		assert.Len(t, r.settled(top, n), n, "an apply of another version")
-		assert.Empty(t, r.observe(top).Drift)
-		assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "an update of the workers leaves the server in its place")
+			got, err := r.get(at[0], "/file", values("path", "/data/word"))
+			return err == nil && got == word
+		}, "the data is there after "+after)
 	}
-}
+	write("once")
+	for _, round := range []string{"1", "2"} {
+		roundTo(top, 0, round)
+		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+		kept("once", "an update")
+	}
+	alloc, _, err := r.client.Allocations().Info(r.of(top, "queue")["0"].ID, nil)
+	require.NoError(t, err)
+	_, err = r.client.Allocations().Stop(alloc, nil)
+	require.NoError(t, err)
+	r.eventually(60, func() bool { a := r.of(top, "queue")["0"]; return a != nil && a.ID != alloc.ID }, "another replica takes its place")
+	kept("once", "another replica took its place")
+	alloc, _, err = r.client.Allocations().Info(r.of(top, "queue")["0"].ID, nil)
+	require.NoError(t, err)
+	require.NoError(t, r.client.Allocations().Signal(alloc, nil, "main", "SIGKILL"))
+	r.eventually(30, func() bool {
+		a := r.of(top, "queue")["0"]
+		return a != nil && a.TaskStates["main"] != nil && a.TaskStates["main"].Restarts == 1
+	}, "it is started again")
+	kept("once", "a kill")
 
-func TestTheHighestIndexGoesFirst(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	top := r.pair()
-	r.up(top)
-	by := r.scaler(top)
-	queue := r.of(top, "queue")["0"].ID
-	all := []string{"0", "1", "2", "3"}
-	before := map[string]*api.AllocationListStub{}
-	for _, n := range []int{4, 2, 3, 1, 4, 0, 2} {
-		t.Logf("scale to %d was blocked for %s", n, r.scale(by, top, n))
-		begun := time.Now()
-		require.Equal(t, all[:n], append([]string{}, r.settled(top, n)...), "indexes are those from 0")
-		t.Logf("which took %s", time.Since(begun))
-		now := r.of(top, "resize")
-		for index, a := range now {
-			if was := before[index]; was != nil {
-				assert.Equal(t, was.ID, a.ID, "who is not above the number stays")
+	raw := r.askAt(r.at(top, top.Name), "/file", "path", "/data/journal")
+	// Each but the killed one has ended before the next has started.
+	lines := strings.Split(strings.TrimSpace(raw), "\n")
+	starts, unfinished := 0, 0
+	for i, line := range lines {
+		if strings.HasPrefix(line, "main start ") {
+			starts++
+			if i > 0 && !strings.HasPrefix(lines[i-1], "main end ") {
+				unfinished++
 			}
 		}
-		before = now
-		// What the container itself sees is the same.
-		for _, at := range r.observe(top).Endpoints[top.Name+"-resize/http"] {
-			var index string
-			r.eventually(10, func() bool {
-				var err error
-				index, err = r.get(at, "/env", values("name", "INDEX"))
-				return err == nil
-			}, "the worker answers")
-			require.Contains(t, now, index)
-		}
 	}
-	assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "scaling leaves the server in its place")
+	assert.Equal(t, 5, starts, raw)
+	assert.Equal(t, 1, unfinished, raw)
+	t.Log(strings.ReplaceAll(raw, "\n", "; "))
+
+	require.NoError(t, r.engine.Delete(within(t, 60), top.Key()))
+	r.nothingRemains(top)
+	r.up(top)
+	kept("once", "the instance was deleted and made again")
+	queue.Volumes[0].Persistent.DeleteWithInstance = true
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	require.NoError(t, r.engine.Delete(within(t, 60), top.Key()))
+	there, err := r.engine.hostVolumes(within(t, 10), topology.Key{Namespace: "default"})
+	require.NoError(t, err)
+	assert.NotContains(t, there, volume)
 }
 
-func TestAnUpdateOfTheServerLeavesTheWorkersInPlace(t *testing.T) {
+// nothingRemains of a deleted instance, but what is to be kept.
+func (r *rig) nothingRemains(t *topology.Topology) {
+	r.Helper()
+	_, _, err := r.client.Jobs().Info(t.Name, nil)
+	assert.Equal(r, 404, status(err), "the job")
+	policies, _, err := r.client.ACLPolicies().List(nil)
+	require.NoError(r, err)
+	for _, p := range policies {
+		assert.NotContains(r, p.Name, t.Name)
+	}
+	variables, _, err := r.client.Variables().PrefixList(variablePath(t.Name), nil)
+	require.NoError(r, err)
+	assert.Empty(r, variables)
+	services, _, err := r.client.Services().List(nil)
+	require.NoError(r, err)
+	for _, in := range services {
+		for _, s := range in.Services {
+			assert.NotContains(r, s.ServiceName, t.Name)
+		}
+	}
+	allocs, _, err := r.client.Jobs().Allocations(t.Name, true, nil)
+	require.NoError(r, err)
+	assert.Empty(r, alive(allocs))
+}
+
+func TestWorkersRunWithCompanionsAsWell(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	top := r.pair()
+	work := &top.Groups[1]
+	logs := r.companion("logs")
+	logs.Framework, logs.Security.User = true, new(int64(3003))
+	work.Containers = []topology.Container{work.Containers[0], logs, work.Containers[1]}
+	withJournal(work)
+	work.Containers[0].Env = append(work.Containers[0].Env, topology.Env{Name: "BEFORE", Value: "1s"})
 	r.up(top)
-	r.scale(r.scaler(top), top, 3)
-	r.settled(top, 3)
-	before, queue := r.of(top, "resize"), r.of(top, "queue")["0"].ID
-	_, err := r.get(r.at(top, top.Name), "/write", values("path", "/data/word", "text", "kept"))
+	assert.Empty(t, r.observe(top).Drift)
+	worker := r.at(top, top.Name+"-resize")
+	assert.Contains(t, r.askAt(worker, "/args"), `"/pattern/bin/prog"`, "main runs what the init container has left")
+	r.eventually(20, func() bool {
+		_, err := r.get(worker, "/call", values("file", "/pattern/endpoints/queue", "path", "/"))
+		return err == nil
+	}, "it reaches the server")
+	assert.Equal(t, "stage: resize\n", r.askAt(worker, "/file", "path", "/pattern/config/config.yaml"))
+	assert.NotEmpty(t, r.askAt(worker, "/file", "path", "/pattern/token/token"))
+	_, err := r.get(worker, "/write", values("path", "/pattern/work/item", "text", "x"))
+	assert.NoError(t, err, "its folder for work")
+	_, err = r.get(worker, "/write", values("path", "/pattern/bin/prog", "text", "x"))
+	assert.Error(t, err, "the program is not its own to change")
+	_, err = r.get(worker, "/write", values("path", "/somewhere", "text", "x"))
+	assert.Error(t, err, "nor is the image")
+	got := strings.Split(strings.TrimSpace(r.askAt(worker, "/file", "path", "/shared/journal")), "\n")
+	assert.Equal(t, []string{"worker start uid=1001", "worker end uid=1001", "logs start uid=3003", " start uid=2002"}, got)
+}
+
+func TestDataOfAnInstanceThatBeganWithNoReplicasGoesWithIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	top.Groups[0].Replicas = new(0)
+	r.up(top)
+	volume := top.Name + "-queue-queue-data[0]"
+	there, err := r.engine.hostVolumes(within(t, 10), topology.Key{Namespace: "default"})
 	require.NoError(t, err)
-	top.Groups[0].Containers[0].Env = append(top.Groups[0].Containers[0].Env, topology.Env{Name: "ROUND", Value: "2"})
-	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
-	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
-	require.NotEqual(t, queue, r.of(top, "queue")["0"].ID)
-	assert.Equal(t, "kept", r.askAt(r.at(top, top.Name), "/file", "path", "/data/word"))
-	after := r.of(top, "resize")
-	require.Len(t, after, 3)
-	for index, a := range before {
-		assert.Equal(t, a.ID, after[index].ID)
-		for task, s := range after[index].TaskStates {
-			assert.Zero(t, s.Restarts, "%s of %s", task, index)
-		}
-	}
+	assert.Contains(t, there, volume, "it is made before the first replica")
+	require.NoError(t, r.engine.Delete(within(t, 60), top.Key()))
+	there, err = r.engine.hostVolumes(within(t, 10), topology.Key{Namespace: "default"})
+	require.NoError(t, err)
+	assert.NotContains(t, there, volume)
 }

@@ -1,0 +1,243 @@
+//go:build engine
+
+package nomad
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// scaler is who may scale the workers: it has the token of the server's own container.
+func (r *rig) scaler(t *topology.Topology) *api.Client {
+	r.Helper()
+	var token string
+	r.eventually(20, func() bool {
+		var err error
+		token, err = r.get(r.at(t, t.Name), "/env", values("name", "NOMAD_TOKEN"))
+		return err == nil && token != ""
+	}, "the server has a token")
+	c, err := api.NewClient(&api.Config{Address: os.Getenv("NOMAD_ADDR"), SecretID: token})
+	require.NoError(r, err)
+	return c
+}
+
+// scale the workers as an autoscaler does, and again where Nomad has a deployment to finish first; tells for how long.
+func (r *rig) scale(by *api.Client, t *topology.Topology, n int) time.Duration {
+	r.Helper()
+	begun := time.Now()
+	var err error
+	r.eventually(60, func() bool {
+		_, _, err = by.Jobs().Scale(t.Name, "resize", &n, "as the test wants", false, nil, nil)
+		return err == nil || status(err) != 400 || !strings.Contains(body(err), "active deployment")
+	}, "Nomad lets it scale")
+	require.NoError(r, err)
+	return time.Since(begun)
+}
+
+// settled waits until as many workers run, and tells their indexes.
+func (r *rig) settled(t *topology.Topology, n int) []string {
+	r.Helper()
+	r.eventually(60, func() bool {
+		all := r.of(t, "resize")
+		for _, a := range all {
+			if a.ClientStatus != "running" {
+				return false
+			}
+		}
+		return len(all) == n
+	}, fmt.Sprintf("%d workers run", n))
+	return sorted(r.of(t, "resize"))
+}
+
+func TestTheNumberThatAnAutoscalerChoseStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	assert.Equal(t, []string{"0"}, r.settled(top, 1), "who has not been scaled has one")
+	by := r.scaler(top)
+	queue := r.of(top, "queue")["0"].ID
+	for round, n := range []int{0, 3, 1, 0} {
+		t.Logf("scale to %d was blocked for %s", n, r.scale(by, top, n))
+		t.Logf("scale to %d again was blocked for %s", n, r.scale(by, top, n))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+		o := r.observe(top)
+		assert.Empty(t, o.Drift)
+		assert.Equal(t, engine.GroupStatus{Desired: n, Ready: n, Updated: n}, o.Groups["resize"])
+		assert.Equal(t, "ready", o.Phase, o.Message)
+
+		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+		assert.Len(t, r.settled(top, n), n, "an apply of the same")
+		assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "scaling and an apply of the same leave the server in its place")
+
+		top.Groups[1].Containers[1].Env = append(top.Groups[1].Containers[1].Env, topology.Env{Name: "ROUND", Value: fmt.Sprint(round)})
+		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+		require.NoError(t, r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }))
+		assert.Len(t, r.settled(top, n), n, "an apply of another version")
+		assert.Empty(t, r.observe(top).Drift)
+		assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "an update of the workers leaves the server in its place")
+	}
+}
+
+func TestTheHighestIndexGoesFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	by := r.scaler(top)
+	queue := r.of(top, "queue")["0"].ID
+	all := []string{"0", "1", "2", "3"}
+	before := map[string]*api.AllocationListStub{}
+	for _, n := range []int{4, 2, 3, 1, 4, 0, 2} {
+		t.Logf("scale to %d was blocked for %s", n, r.scale(by, top, n))
+		begun := time.Now()
+		require.Equal(t, all[:n], append([]string{}, r.settled(top, n)...), "indexes are those from 0")
+		t.Logf("which took %s", time.Since(begun))
+		now := r.of(top, "resize")
+		for index, a := range now {
+			if was := before[index]; was != nil {
+				assert.Equal(t, was.ID, a.ID, "who is not above the number stays")
+			}
+		}
+		before = now
+		// What the container itself sees is the same.
+		for _, at := range r.observe(top).Endpoints[top.Name+"-resize/http"] {
+			var index string
+			r.eventually(10, func() bool {
+				var err error
+				index, err = r.get(at, "/env", values("name", "INDEX"))
+				return err == nil
+			}, "the worker answers")
+			require.Contains(t, now, index)
+		}
+	}
+	assert.Equal(t, queue, r.of(top, "queue")["0"].ID, "scaling leaves the server in its place")
+}
+
+func TestAnUpdateOfTheServerLeavesTheWorkersInPlace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	r.scale(r.scaler(top), top, 3)
+	r.settled(top, 3)
+	before, queue := r.of(top, "resize"), r.of(top, "queue")["0"].ID
+	_, err := r.get(r.at(top, top.Name), "/write", values("path", "/data/word", "text", "kept"))
+	require.NoError(t, err)
+	top.Groups[0].Containers[0].Env = append(top.Groups[0].Containers[0].Env, topology.Env{Name: "ROUND", Value: "2"})
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	require.NotEqual(t, queue, r.of(top, "queue")["0"].ID)
+	assert.Equal(t, "kept", r.askAt(r.at(top, top.Name), "/file", "path", "/data/word"))
+	after := r.of(top, "resize")
+	require.Len(t, after, 3)
+	for index, a := range before {
+		assert.Equal(t, a.ID, after[index].ID)
+		for task, s := range after[index].TaskStates {
+			assert.Zero(t, s.Restarts, "%s of %s", task, index)
+		}
+	}
+}
+
+// roundTo is which version of an instance runs: a variable of the workers, and of the server.
+func roundTo(t *topology.Topology, group int, round string) {
+	containers := t.Groups[group].Containers
+	c := &containers[len(containers)-1]
+	for i := range c.Env {
+		if c.Env[i].Name == "ROUND" {
+			c.Env[i].Value = round
+			return
+		}
+	}
+	c.Env = append(c.Env, topology.Env{Name: "ROUND", Value: round})
+}
+
+func TestNeitherAnApplyNorAnAutoscalerLosesWhatTheOtherWants(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	by := r.scaler(top)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var scales, blocked int
+	last := 1
+	wg.Go(func() {
+		for n := 0; ; {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond): // its pace, a quick one
+			}
+			want := n%3 + 1
+			if _, _, err := by.Jobs().Scale(top.Name, "resize", &want, "as the test wants", false, nil, nil); err != nil {
+				blocked++
+				assert.Contains(t, err.Error(), "active deployment", "no other reason")
+				continue
+			}
+			last = want
+			n++
+			scales++
+		}
+	})
+	for round := range 4 {
+		roundTo(top, 1, fmt.Sprint(round))
+		require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+		require.NoError(t, r.engine.Wait(within(t, 90), top, nil))
+		job, err := r.engine.job(within(t, 10), r.engine.resolve(top.Key()))
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprint(round), job.TaskGroups[1].Tasks[1].Env["ROUND"], "what was applied holds")
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("%d scales, %d blocked", scales, blocked)
+	assert.Positive(t, scales)
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	assert.Len(t, r.settled(top, last), last, "what was scaled to last holds")
+	assert.Empty(t, r.observe(top).Drift)
+}
+
+func TestAScaleThatUndoesARegistrationIsSeen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	k := r.engine.resolve(top.Key())
+	before, err := r.engine.job(within(t, 10), k)
+	require.NoError(t, err)
+	var once sync.Once
+	late := New(Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(q *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(q)
+			if q.Method == http.MethodPut && q.URL.Path == "/v1/jobs" {
+				once.Do(func() { // what a scaling has read before is written after
+					before.TaskGroups[1].Count = new(2)
+					_, _, err := r.client.Jobs().Register(before, nil)
+					assert.NoError(t, err)
+				})
+			}
+			return resp, err
+		})
+	}})
+	roundTo(top, 1, "new")
+	require.NoError(t, late.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	after, err := r.engine.job(within(t, 10), k)
+	require.NoError(t, err)
+	assert.Equal(t, "new", after.TaskGroups[1].Tasks[1].Env["ROUND"])
+	assert.Equal(t, 2, *after.TaskGroups[1].Count)
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	assert.Len(t, r.settled(top, 2), 2)
+}
