@@ -48,6 +48,8 @@ type Store struct {
 	counters atomic.Pointer[counters]
 	// names of stages by ID - 1, those of the open transaction included.
 	names atomic.Pointer[[]string]
+	// commits that were flushed, for benchmarks.
+	commits atomic.Int64
 }
 
 var _ store.Store = (*Store)(nil)

@@ -184,6 +184,7 @@ func (w *writer) transact() error {
 	if err := w.sql.commit.Exec(); err != nil {
 		return w.failed(err)
 	}
+	w.s.commits.Add(1)
 	w.s.counters.Store(w.count.clone())
 	if w.count.resultsChanged {
 		w.s.hub.Add("", false)
