@@ -24,6 +24,10 @@ func (w *writer) commit(c *store.Commit) error {
 		return err
 	}
 	l.stage.move(l.state, done)
+	// Before anything is made into the same group, so that it comes behind what is there.
+	if err := w.unblock(l.stage, l.group); err != nil {
+		return err
+	}
 	for i := range c.Items {
 		stage, err := w.stage(c.Items[i].Stage)
 		if err != nil {
@@ -38,7 +42,7 @@ func (w *writer) commit(c *store.Commit) error {
 			return err
 		}
 	}
-	return w.unblock(l.stage, l.group)
+	return nil
 }
 
 func (w *writer) insertResult(r *store.NewResult, l *leased) error {
