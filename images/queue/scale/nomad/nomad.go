@@ -73,34 +73,30 @@ func token() (string, error) {
 
 // status is the part of the answer of GET /v1/job/JOB/scale that is needed.
 type status struct {
-	JobModifyIndex uint64
-	JobStopped     bool
-	TaskGroups     map[string]struct{ Desired int }
+	JobStopped bool
+	TaskGroups map[string]struct{ Desired int }
 }
 
 // Replicas of a stage.
 func (e *Engine) Replicas(ctx context.Context, stage string) (int, error) {
-	_, n, err := e.status(ctx, stage)
-	return n, err
-}
-
-func (e *Engine) status(ctx context.Context, stage string) (s status, n int, err error) {
+	var s status
 	if err := e.do(ctx, http.MethodGet, nil, &s); err != nil {
-		return s, 0, err
+		return 0, err
 	}
 	group, there := s.TaskGroups[e.groups[stage]]
 	switch {
 	case s.JobStopped:
-		return s, 0, fmt.Errorf("scale the Nomad job %s: it is stopped", e.job)
+		return 0, fmt.Errorf("scale the Nomad job %s: it is stopped", e.job)
 	case !there:
-		return s, 0, fmt.Errorf("scale the Nomad job %s: it has no group %q for the stage %s", e.job, e.groups[stage], stage)
+		return 0, fmt.Errorf("scale the Nomad job %s: it has no group %q for the stage %s", e.job, e.groups[stage], stage)
 	}
-	return s, group.Desired, nil
+	return group.Desired, nil
 }
 
-// Scale a stage. It holds for the version of the job that was read, so that it takes back nobody's change.
+// Scale a stage. The request does not name the version of the job that was read: what Nomad calls JobModifyIndex in a scale
+// status is another number, which changes with the job's status, too.
 func (e *Engine) Scale(ctx context.Context, stage string, from, to int, why string) error {
-	s, n, err := e.status(ctx, stage)
+	n, err := e.Replicas(ctx, stage)
 	if err != nil {
 		return err
 	}
@@ -109,17 +105,11 @@ func (e *Engine) Scale(ctx context.Context, stage string, from, to int, why stri
 	}
 	request := map[string]any{
 		"Count": to, "Target": map[string]string{"Group": e.groups[stage]}, "Message": "work queue: " + why,
-		"JobModifyIndex": s.JobModifyIndex,
 	}
 	err = e.do(ctx, http.MethodPost, request, nil)
 	var refused *refusedError
-	if errors.As(err, &refused) {
-		switch {
-		case strings.Contains(refused.message, "active deployment"):
-			return fmt.Errorf("%w: %w", scale.ErrBusy, err)
-		case strings.Contains(refused.message, "job modify index"), strings.Contains(refused.message, "enforcing"):
-			return scale.ErrChanged
-		}
+	if errors.As(err, &refused) && strings.Contains(refused.message, "active deployment") {
+		return fmt.Errorf("%w: %w", scale.ErrBusy, err)
 	}
 	return err
 }
