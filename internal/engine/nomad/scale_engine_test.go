@@ -241,3 +241,62 @@ func TestAScaleThatUndoesARegistrationIsSeen(t *testing.T) {
 	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
 	assert.Len(t, r.settled(top, 2), 2)
 }
+
+func TestTheServerScalesByTheSocketAndTheTokenThatNomadGivesIt(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		user *int64
+	}{{"as the image's own user", nil}, {"as another user", new(int64(4004))}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			top := r.pair()
+			top.Groups[0].Containers[0].Security.User = tc.user
+			r.up(top)
+			at := r.at(top, top.Name)
+			_, err := r.get(at, "/scale", values("group", "resize", "count", "2"))
+			require.NoError(t, err)
+			r.settled(top, 2)
+			_, err = r.get(r.at(top, top.Name+"-resize"), "/scale", values("group", "resize", "count", "3"))
+			assert.Error(t, err, "the workers have no token")
+		})
+	}
+}
+
+func TestAScaleOutWithoutRoomBlocksNoLongerThanTheDeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	work := &top.Groups[1]
+	work.Spread = []topology.Spread{{Over: "node", Required: true}}
+	for i := range top.Groups {
+		top.Groups[i].Update.ProgressSeconds = 20
+	}
+	r.up(top)
+	nodes, _, err := r.client.Nodes().List(nil)
+	require.NoError(t, err)
+	by := r.scaler(top)
+	r.scale(by, top, len(nodes)+1)
+	var begun *api.Deployment
+	r.eventually(20, func() bool {
+		job, _, err := r.client.Jobs().Info(top.Name, nil)
+		if err != nil {
+			return false
+		}
+		begun, _, err = r.client.Jobs().LatestDeployment(top.Name, nil)
+		return err == nil && begun != nil && begun.JobVersion == *job.Version
+	}, "its deployment begins")
+	blocked := r.scale(by, top, len(nodes))
+	ended, _, err := r.client.Deployments().Info(begun.ID, nil)
+	require.NoError(t, err)
+	t.Logf("the deployment is %s: %s", ended.Status, ended.StatusDescription)
+	t.Logf("the next scaling was blocked for %s", blocked)
+	assert.Less(t, blocked, 30*time.Second)
+	assert.Greater(t, blocked, 10*time.Second, "or nothing was in the way")
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	r.settled(top, len(nodes))
+	assert.Equal(t, "ready", r.observe(top).Phase)
+	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+}

@@ -2,7 +2,8 @@
 // shared folder, and fails on demand.
 //
 //	prog serve ADDR       answer /, /env?name=, /file?path=, /write?path=&text=, /call?file=&path= (what the
-//	                      address in a file answers), /exit?code=
+//	                      address in a file answers), /scale?group=&count= (what Nomad's task API answers),
+//	                      /exit?code=
 //	prog once             end at once
 //	prog fail CODE        say why on standard error and end
 //	prog hog              take memory until killed
@@ -14,9 +15,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -113,7 +116,35 @@ func call(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, resp.Body)
 }
 
+// scale a group of its own job as an autoscaler does: by the socket and the token file that Nomad puts beside it.
+func scale(w http.ResponseWriter, r *http.Request) {
+	token, err := os.ReadFile("/secrets/nomad_token")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	body := fmt.Sprintf(`{"Count":%s,"Target":{"Group":%q}}`, r.FormValue("count"), r.FormValue("group"))
+	q, err := http.NewRequest(http.MethodPost, "http://nomad/v1/job/"+os.Getenv("NOMAD_JOB_ID")+"/scale", strings.NewReader(body))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	q.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	socket := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", "/secrets/api.sock")
+	}}
+	resp, err := (&http.Client{Transport: socket, Timeout: 5 * time.Second}).Do(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
 func serve(addr string) {
+	http.HandleFunc("/scale", scale)
 	http.HandleFunc("/call", call)
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello from", os.Getenv("NAME")) })
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv(r.FormValue("name"))) })
