@@ -104,6 +104,9 @@ func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
 		if p := v.Persistent; p != nil && p.Shared && p.Existing == "" {
 			l.Add(fault.Key("volumes", v.Name)+".persistent.shared", "a volume that Nomad makes is on one node: register a host volume of one name on every node (a network file system, say), and give that name as persistent.existing; or set identity = \"stable\" for a volume each")
 		}
+		if p := v.Persistent; p != nil && p.Existing == "" && g.Identity == topology.Stable && g.Replicas == nil {
+			l.AddNeeding([]string{"replicas"}, fault.Key("volumes", v.Name)+".persistent", "Nomad makes no volumes for the replicas that an autoscaler adds, which then find no place: fix the number of replicas, or use one that exists and that all replicas share (persistent.existing)")
+		}
 		if v.Secret != nil && !v.Secret.Own {
 			l.Add(fault.Key("volumes", v.Name)+".secret", "the keys of the variable %q are not known here, so its files have no names: read its values as env, or let the instance own the secret", v.Secret.Name)
 		}

@@ -69,6 +69,13 @@ func TestCheckNamesWhatNomadCannotDo(t *testing.T) {
 				{Name: "ours", Persistent: &topology.PersistentVolume{Shared: true}},
 			}
 		}, `volumes["ours"].persistent.shared`, "persistent.existing"},
+		{"volumes of replicas that are yet to come", func(t *topology.Topology) {
+			*t = *stable()
+			t.Groups[0].Replicas = nil
+		}, `volumes["data"].persistent`, "autoscaler"},
+		{"an endpoint that nobody serves", func(t *topology.Topology) {
+			t.Groups[0].Volumes = []topology.Volume{{Name: "peers", Endpoints: []topology.EndpointFile{{File: "db", Service: "db", Port: "sql"}}}}
+		}, `volumes["peers"].endpoints["db"]`, `"sql"`},
 		{"a third shared volume", func(t *topology.Topology) {
 			g := &t.Groups[0]
 			g.Containers = append(g.Containers, topology.Container{Name: "side", Role: topology.Companion, Image: "x"})
@@ -106,7 +113,7 @@ func TestCheckNamesWhatNomadCannotDo(t *testing.T) {
 			assert.ErrorContains(t, err, tc.part, "what has faults is not translated")
 		})
 	}
-	for name, good := range map[string]func() *topology.Topology{"minimal": minimal, "full": full, "init": withInit, "stable": stable, "batch": batch, "loosened": loosened} {
+	for name, good := range map[string]func() *topology.Topology{"minimal": minimal, "full": full, "init": withInit, "stable": stable, "batch": batch, "loosened": loosened, "workers": workers} {
 		assert.Empty(t, New(Config{}).Check(good()), name)
 	}
 }
