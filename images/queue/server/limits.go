@@ -1,0 +1,58 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
+)
+
+// limits are how many replicas of each stage may receive, as whoever scales has marked it.
+type limits struct {
+	mu    sync.Mutex
+	known map[string]limit
+}
+
+type limit struct {
+	n       int
+	bounded bool
+	read    time.Time
+}
+
+// limitEvery is well within the time that the scaler gives (scale.Grace).
+const limitEvery = scale.Grace / 2
+
+// marks are those of the store.
+type marks interface {
+	Mark(ctx context.Context, key string) (string, error)
+}
+
+// reached tells whether a worker of an index is to drain.
+func (l *limits) reached(ctx context.Context, m marks, stage string, index int) (bool, error) {
+	known, err := l.of(ctx, m, stage)
+	return known.bounded && index >= known.n, err
+}
+
+func (l *limits) of(ctx context.Context, m marks, stage string) (limit, error) {
+	l.mu.Lock()
+	known, ok := l.known[stage]
+	l.mu.Unlock()
+	begun := time.Now()
+	if ok && begun.Sub(known.read) < limitEvery {
+		return known, nil
+	}
+	text, err := m.Mark(ctx, scale.MarkKey(stage))
+	if err != nil {
+		return limit{}, err
+	}
+	n, bounded := scale.Limit(text)
+	known = limit{n: n, bounded: bounded, read: begun}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil {
+		l.known = map[string]limit{}
+	}
+	l.known[stage] = known
+	return known, nil
+}
