@@ -113,7 +113,7 @@ func (w *worker) start(t testing.TB) *worker {
 	data, err := json.Marshal(w.config)
 	require.NoError(t, err)
 	path := filepath.Join(w.dir, "config.json")
-	require.NoError(t, os.WriteFile(path, data, 0o600))
+	require.NoError(t, os.WriteFile(path, data, 0o644))
 	args := append(w.wrap, filepath.Join(directory, "worker"), "-config", path) //nolint:gocritic // wrap is ours
 	w.cmd = exec.Command(args[0], args[1:]...)
 	w.cmd.Env = append(os.Environ(), "PATTERN_INDEX=2", "PATTERN_SECRET=hidden", "PROGRAM_LOG="+w.log, "OWN=kept")

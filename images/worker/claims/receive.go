@@ -7,6 +7,13 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 )
 
+// The slots have work for that long while the next is asked for, and an item that is shorter than the other is worth to be
+// taken ahead at all.
+const (
+	aheadSeconds = 0.04
+	shortSeconds = 0.5
+)
+
 // claim receives items, a request at a time.
 func (c *Claims) claim(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -70,7 +77,10 @@ func (c *Claims) wanted() int {
 	}
 	ahead := 0
 	if c.seconds > 0 {
-		ahead = int(float64(c.Concurrency) * 4 * c.trip / c.seconds)
+		ahead = int(float64(c.Concurrency) * max(4*c.trip, aheadSeconds) / c.seconds)
+		if c.seconds < shortSeconds {
+			ahead = max(ahead, c.Concurrency)
+		}
 	}
 	if c.bytes >= maxAheadBytes {
 		ahead = 0

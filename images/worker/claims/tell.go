@@ -14,6 +14,8 @@ import (
 const (
 	tellBatch = 100
 	tellBytes = 4 << 20
+	// gather is how long an end waits for others while there is work at hand that will make some.
+	gather = 5 * time.Millisecond
 )
 
 // end is what the queue is to be told of an item: ack or nack.
@@ -39,6 +41,12 @@ func (c *Claims) tellLater(e end) {
 func (c *Claims) tell(ctx context.Context) {
 	pause := backoff{}
 	for {
+		c.mu.Lock()
+		busy := c.running+len(c.ahead) > 0 && len(c.unsent) > 0 && len(c.unsent) < tellBatch && !c.stopped
+		c.mu.Unlock()
+		if busy {
+			time.Sleep(gather)
+		}
 		c.mu.Lock()
 		batch := c.batch()
 		c.mu.Unlock()

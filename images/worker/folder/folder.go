@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -26,8 +27,8 @@ type Folder struct {
 func Make(directory, item string) (*Folder, error) {
 	f := &Folder{path: directory, name: FileName(item)}
 	for _, dir := range []string{f.path, f.path + "/in", f.path + "/file", f.OutputDir()} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("make the item's folder: %w", err)
+		if err := syscall.Mkdir(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the item's folder %s: %w", dir, err)
 		}
 	}
 	return f, nil
@@ -44,6 +45,9 @@ func (f *Folder) OutputDir() string { return f.path + "/out" }
 
 // Remove takes the folder away, also what has been made read-only in it.
 func (f *Folder) Remove() error {
+	if f.removeExpected() {
+		return nil
+	}
 	if os.RemoveAll(f.path) == nil {
 		return nil
 	}
@@ -57,6 +61,17 @@ func (f *Folder) Remove() error {
 		return fmt.Errorf("remove the item's folder: %w", err)
 	}
 	return nil
+}
+
+// removeExpected takes away what is usually there, by as few calls as that needs: RemoveAll looks into each folder first,
+// which short commands would feel.
+func (f *Folder) removeExpected() bool {
+	_ = syscall.Unlink(f.Input())
+	_ = syscall.Unlink(f.OutputFile())
+	_ = syscall.Rmdir(f.path + "/in")
+	_ = syscall.Rmdir(f.path + "/file")
+	_ = syscall.Rmdir(f.OutputDir())
+	return syscall.Rmdir(f.path) == nil
 }
 
 // FileName makes the last segment of an item's name fit to be a file's: its extension is kept.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +23,8 @@ type Reaper struct {
 	mu      sync.Mutex
 	running map[int]*Child // by PID; those that have been started and not been waited for
 	started chan struct{}
+	list    *os.File // of the children; nil where the kernel has none
+	buffer  []byte
 }
 
 // NewReaper makes this process the reaper of its descendants.
@@ -32,6 +35,10 @@ func NewReaper() (*Reaper, error) {
 		}
 	}
 	r := &Reaper{running: map[int]*Child{}, started: make(chan struct{}, 1)}
+	self := strconv.Itoa(os.Getpid())
+	if list, err := os.Open("/proc/self/task/" + self + "/children"); err == nil {
+		r.list, r.buffer = list, make([]byte, 1024)
+	}
 	go r.reap()
 	return r, nil
 }

@@ -2,6 +2,8 @@ package process
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,7 +36,7 @@ func (r *Reaper) Sweep(c *Child, mark string, alone bool) (killed int) {
 func (r *Reaper) sweep(c *Child, mark []byte, alone bool) (found int) {
 	r.mu.Lock() // nothing is reaped meanwhile, so that no number changes hands
 	defer r.mu.Unlock()
-	for _, pid := range children() {
+	for _, pid := range r.children() {
 		if r.running[pid] != nil {
 			continue
 		}
@@ -75,17 +77,24 @@ func ticks() uint64 {
 
 // children gives the children of this process. Orphans are given to its main thread; where the kernel does not tell them by
 // thread, all of /proc is looked through.
-func children() (pids []int) {
-	self := strconv.Itoa(os.Getpid())
-	data, err := os.ReadFile("/proc/self/task/" + self + "/children")
-	if err == nil {
-		for _, field := range strings.Fields(string(data)) {
-			if pid, err := strconv.Atoi(field); err == nil {
+func (r *Reaper) children() (pids []int) {
+	for len(r.buffer) > 0 {
+		n, err := r.list.ReadAt(r.buffer, 0)
+		if err == nil { // it may go on
+			r.buffer = make([]byte, 2*len(r.buffer))
+			continue
+		}
+		if !errors.Is(err, io.EOF) {
+			break
+		}
+		for field := range bytes.FieldsSeq(r.buffer[:n]) {
+			if pid, err := strconv.Atoi(string(field)); err == nil {
 				pids = append(pids, pid)
 			}
 		}
 		return pids
 	}
+	self := strconv.Itoa(os.Getpid())
 	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range paths {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))

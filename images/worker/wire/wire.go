@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"reflect"
 	"regexp"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -39,8 +38,6 @@ func Definition() image.Definition[config.Config] {
 }
 
 func start(_ context.Context, rt *image.Runtime[config.Config]) error {
-	// The heap is a few megabytes: half of the usual slack costs little time and keeps the developer's memory free.
-	debug.SetGCPercent(50)
 	c := rt.File.Current()
 	path, err := process.Find(c.Command[0])
 	if err != nil {

@@ -1,0 +1,67 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
+)
+
+// BenchmarkAgainstXargs runs the same static command by the worker and by xargs -P, side by side; the ratio counts.
+func BenchmarkAgainstXargs(b *testing.B) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		b.Skip("a static command is compiled by gcc, which is not here")
+	}
+	command := filepath.Join(b.TempDir(), "true")
+	out, err := exec.Command("gcc", "-O2", "-static", "-o", command, "testdata/true.c").CombinedOutput()
+	require.NoError(b, err, string(out))
+	for _, concurrency := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("concurrency=%d", concurrency), func(b *testing.B) {
+			for range b.N {
+				const items = 5000
+				var list strings.Builder
+				w := newWorker(b)
+				w.config.Command, w.config.Concurrency = []string{command}, concurrency
+				w.config.WorkDir = filepath.Join("/dev/shm", "worker-bench")
+				w.queue.visibility = 30 * time.Second
+				for n := range items {
+					w.queue.push(fmt.Sprintf("item-%05d", n), "x")
+					fmt.Fprintln(&list, n)
+				}
+				began := time.Now()
+				xargs := exec.Command("xargs", "-n1", "-P", strconv.Itoa(concurrency), command)
+				xargs.Stdin = strings.NewReader(list.String())
+				require.NoError(b, xargs.Run())
+				theirs := items / time.Since(began).Seconds()
+
+				began = time.Now()
+				w.start(b)
+				for w.queue.count(api.Done) < items {
+					time.Sleep(time.Millisecond)
+				}
+				ours := items / time.Since(began).Seconds()
+				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+				require.NoError(b, err)
+				_, rss, _ := strings.Cut(string(status), "VmHWM:")
+				rss, _, _ = strings.Cut(strings.TrimSpace(rss), " ")
+				kib, _ := strconv.ParseFloat(rss, 64)
+				b.ReportMetric(theirs, "xargs/s")
+				b.ReportMetric(ours, "worker/s")
+				b.ReportMetric(ours/theirs, "ratio")
+				b.ReportMetric(kib/1024, "MiB-rss")
+				w.queue.mu.Lock()
+				b.ReportMetric(float64(w.queue.requests["/v1/stages/stage/receive"]), "receives")
+				b.ReportMetric(float64(w.queue.requests["/v1/leases/ack"]), "acks")
+				w.queue.mu.Unlock()
+			}
+		})
+	}
+}
