@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/store"
 )
@@ -51,9 +52,9 @@ func (l *looking) bucket(ctx context.Context, firstLook bool) error {
 		return err
 	}
 	for {
-		objects, err := b.List(ctx, from.Prefix, after, page)
+		objects, err := l.r.list(ctx, b, from.Prefix, after)
 		if err != nil {
-			return fmt.Errorf("list the objects after %q: %w", after, err)
+			return err
 		}
 		for _, o := range objects {
 			after = o.Name
@@ -67,6 +68,26 @@ func (l *looking) bucket(ctx context.Context, firstLook bool) error {
 		}
 		if len(objects) < page {
 			return l.end(ctx)
+		}
+	}
+}
+
+// listTries is how often a page is asked for: a look at millions of objects takes thousands of pages, and one that fails
+// must not be the end of it.
+const listTries = 5
+
+func (r *Reader) list(ctx context.Context, b Bucket, prefix, after string) ([]Object, error) {
+	for try := 1; ; try++ {
+		objects, err := b.List(ctx, prefix, after, page)
+		if err == nil {
+			return objects, nil
+		}
+		if try == listTries || ctx.Err() != nil {
+			return nil, fmt.Errorf("list the objects after %q: %w", after, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.after(time.Duration(try) * pauseMin / 2):
 		}
 	}
 }

@@ -71,6 +71,9 @@ func (q *queue) SetMark(ctx context.Context, key, value string) error {
 	return q.Store.SetMark(ctx, key, value)
 }
 
+// passed is a pause that is over.
+var passed = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()
+
 // server begins anew: all that it knows is in the store.
 func (q *queue) server(c *config.Config, buckets ...Bucket) *Reader {
 	r := New(Options{
@@ -81,6 +84,7 @@ func (q *queue) server(c *config.Config, buckets ...Bucket) *Reader {
 		},
 		Bucket: func(string) (Bucket, error) { return buckets[0], nil },
 	})
+	r.after = func(time.Duration) <-chan time.Time { return passed }
 	r.Apply(c)
 	return r
 }
