@@ -26,6 +26,11 @@
 //   - Priority is the job's: the highest of its groups. Labels and annotations are the job's meta, and restart containers
 //     when they change.
 //   - Nomad's capabilities end at the namespace: a grant to scale or observe reaches the other jobs there.
+//   - A job is scaled only between its deployments, and each scaling is one, of all groups: an autoscaler that comes before
+//     it is over gets 400 and has to come again. That is some seconds. With replicas that find no place or do not become
+//     healthy it lasts until the deadline of the apply, after which Nomad places the missing ones only when it is asked for
+//     a number again; where none of a group has found a place, it lasts until there is room.
+//   - Volumes of stable replicas are made by the provider, so a stable group with its own is not an autoscaler's.
 //   - A client of Nomad kills after 30 seconds at the latest, unless its max_kill_timeout says otherwise.
 //
 // The token needs, in the instance's namespace: submit-job, read-job, list-jobs, read-logs, and all of variables below

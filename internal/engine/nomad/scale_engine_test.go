@@ -300,3 +300,38 @@ func TestAScaleOutWithoutRoomBlocksNoLongerThanTheDeadline(t *testing.T) {
 	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
 	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
 }
+
+func TestAScaleOutFromNothingWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top, other := r.pair(), r.serving()
+	other.Name += "-x"
+	const port = 31877 // of the only node, so that there is no room for two
+	expose := func(g *topology.Group, name string) {
+		g.Services = []topology.Service{{Name: name, Exposure: topology.ExposeNode, Ports: []topology.ServicePort{{Name: "http", Port: 80, Target: "http", NodePort: port}}}}
+	}
+	expose(&top.Groups[1], top.Name+"-resize")
+	expose(&other.Groups[0], other.Name)
+	r.cleanup(other)
+	for i := range top.Groups {
+		top.Groups[i].Update.ProgressSeconds = 12
+	}
+	r.up(top)
+	by := r.scaler(top)
+	r.scale(by, top, 0)
+	r.settled(top, 0)
+	r.up(other)
+	r.scale(by, top, 1)
+	// A group of which no replica is placed has no deadline for progress, so the number holds until there is room.
+	two := 2
+	refused := func() bool {
+		_, _, err := by.Jobs().Scale(top.Name, "resize", &two, "as the test wants", false, nil, nil)
+		return status(err) == 400
+	}
+	r.eventually(20, refused, "its deployment begins")
+	assert.Never(t, func() bool { return !refused() }, 15*time.Second, time.Second, "which stands in the way of another number, beyond its deadline")
+	require.NoError(t, r.engine.Delete(within(t, 60), other.Key()))
+	r.settled(top, 1)
+	r.scale(by, top, 0)
+	r.settled(top, 0)
+}
