@@ -83,9 +83,9 @@ type Scaler struct {
 	stages map[string]*stage
 }
 
-// New makes a Scaler. Apply gives it its configuration.
-func New(s Store, e Engine, log *slog.Logger) *Scaler {
-	return &Scaler{store: s, engine: e, log: log, now: time.Now, config: &config.Config{}, wake: make(chan struct{}, 1), stages: map[string]*stage{}}
+// New makes a Scaler. Now is the time of the store, which ages of items are told by. Apply gives it its configuration.
+func New(s Store, e Engine, log *slog.Logger, now func() time.Time) *Scaler {
+	return &Scaler{store: s, engine: e, log: log, now: now, config: &config.Config{}, wake: make(chan struct{}, 1), stages: map[string]*stage{}}
 }
 
 // Apply puts a configuration into use.

@@ -190,8 +190,7 @@ func (w *world) receive() {
 }
 
 func (w *world) scaler(min, max int) *Scaler {
-	s := New(w, w, slog.New(slog.DiscardHandler))
-	s.now = func() time.Time { return w.now }
+	s := New(w, w, slog.New(slog.DiscardHandler), func() time.Time { return w.now })
 	s.Apply(stages(min, max, w.concurrent))
 	return s
 }

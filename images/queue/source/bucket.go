@@ -5,33 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"iter"
 	"strings"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/bucket"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/store"
 )
 
 // Ref begins the reference of an item whose content stays in the bucket.
 const Ref = "source:"
 
-// Bucket is an object store.
+// Bucket is what is needed of bucket.Bucket.
 type Bucket interface {
-	// List up to limit objects whose names begin with the prefix and come after a name, in ascending order, byte by byte.
-	// Fewer are the last.
-	List(ctx context.Context, prefix, after string, limit int) ([]Object, error)
-	// Get an object's content. An error is fs.ErrNotExist where there is no such object.
-	Get(ctx context.Context, name string) (io.ReadCloser, error)
+	List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Object, error]
+	Get(ctx context.Context, name string) (body io.ReadCloser, size int64, err error)
 }
 
-// Object of a bucket.
-type Object struct {
-	Name string
-	Size int64 // in bytes
-}
-
-// page is how many objects are listed at once.
-const page = 1000
+// listTries is how often the list is gone on with after an error that may pass: a look at millions of objects takes
+// thousands of pages, and one that fails must not be the end of it.
+const listTries = 5
 
 // ErrGone says that an object is no longer in the bucket: it does not come back by trying again.
 var ErrGone = errors.New("the object is gone")
@@ -51,13 +44,14 @@ func (l *looking) bucket(ctx context.Context, firstLook bool) error {
 	if err != nil {
 		return err
 	}
-	for {
-		objects, err := l.r.list(ctx, b, from.Prefix, after)
-		if err != nil {
-			return err
-		}
-		for _, o := range objects {
-			after = o.Name
+	for try := 1; ; try++ {
+		var failed error
+		for o, err := range b.List(ctx, from.Prefix, after) {
+			if err != nil {
+				failed = fmt.Errorf("list the objects after %q: %w", after, err)
+				break
+			}
+			try, after = 1, o.Name
 			item := strings.TrimPrefix(strings.TrimPrefix(o.Name, from.Prefix), "/")
 			if item == "" || strings.HasSuffix(item, "/") && o.Size == 0 {
 				continue // what consoles make to show a folder
@@ -66,28 +60,15 @@ func (l *looking) bucket(ctx context.Context, firstLook bool) error {
 				return err
 			}
 		}
-		if len(objects) < page {
+		switch {
+		case failed == nil:
 			return l.end(ctx)
-		}
-	}
-}
-
-// listTries is how often a page is asked for: a look at millions of objects takes thousands of pages, and one that fails
-// must not be the end of it.
-const listTries = 5
-
-func (r *Reader) list(ctx context.Context, b Bucket, prefix, after string) ([]Object, error) {
-	for try := 1; ; try++ {
-		objects, err := b.List(ctx, prefix, after, page)
-		if err == nil {
-			return objects, nil
-		}
-		if try == listTries || ctx.Err() != nil {
-			return nil, fmt.Errorf("list the objects after %q: %w", after, err)
+		case try == listTries, bucket.Permanent(failed), ctx.Err() != nil:
+			return failed
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.after(time.Duration(try) * pauseMin / 2):
+		case <-l.r.after(time.Duration(try) * pauseMin / 2):
 		}
 	}
 }
@@ -106,8 +87,8 @@ func (r *Reader) Open(ctx context.Context, ref string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := b.Get(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
+	content, _, err := b.Get(ctx, name)
+	if errors.Is(err, bucket.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %q is no longer in the bucket %s that it was found in", ErrGone, name, from.URL)
 	}
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"io/fs"
+	"iter"
 	"net/http"
 	"net/url"
 	"sync"
@@ -14,6 +14,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/bucket"
 	"github.com/container-patterns/terraform-provider-pattern/test/peers"
 )
 
@@ -52,13 +53,34 @@ func (s *s3) do(ctx context.Context, method, key string, query url.Values) (*htt
 		return response, nil
 	case http.StatusNotFound:
 		response.Body.Close()
-		return nil, fs.ErrNotExist
+		return nil, bucket.ErrNotExist
 	}
 	response.Body.Close()
 	return nil, fmt.Errorf("%s %s: %s", method, u.String(), response.Status)
 }
 
-func (s *s3) List(ctx context.Context, prefix, after string, limit int) ([]Object, error) {
+func (s *s3) List(ctx context.Context, prefix, after string) iter.Seq2[bucket.Object, error] {
+	const page = 1000
+	return func(yield func(bucket.Object, error) bool) {
+		for {
+			objects, err := s.page(ctx, prefix, after, page)
+			if err != nil {
+				yield(bucket.Object{}, err)
+				return
+			}
+			for _, o := range objects {
+				if after = o.Name; !yield(o, nil) {
+					return
+				}
+			}
+			if len(objects) < page {
+				return
+			}
+		}
+	}
+}
+
+func (s *s3) page(ctx context.Context, prefix, after string, limit int) ([]bucket.Object, error) {
 	if s.lists++; s.breaks && s.lists%2 == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
@@ -78,19 +100,19 @@ func (s *s3) List(ctx context.Context, prefix, after string, limit int) ([]Objec
 	if err := xml.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return nil, err
 	}
-	out := make([]Object, len(answer.Contents))
+	out := make([]bucket.Object, len(answer.Contents))
 	for i, c := range answer.Contents {
-		out[i] = Object{c.Key, c.Size}
+		out[i] = bucket.Object{Name: c.Key, Size: c.Size}
 	}
 	return out, nil
 }
 
-func (s *s3) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+func (s *s3) Get(ctx context.Context, name string) (io.ReadCloser, int64, error) {
 	response, err := s.do(ctx, http.MethodGet, name, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return response.Body, nil
+	return response.Body, response.ContentLength, nil
 }
 
 func (s *s3) remove(name string) {
