@@ -29,6 +29,7 @@ var forbidden = []struct{ prefix, why string }{
 // exceptions are what single images need of the above, by image.
 var exceptions = map[string][]string{
 	"logsaver": nil,
+	"queue":    nil,
 	"worker":   nil,
 }
 

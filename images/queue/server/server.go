@@ -42,8 +42,8 @@ type Options struct {
 	Now func() time.Time
 	// Source and Sink tell their status; nil where there is none.
 	Source func(ctx context.Context) (api.SourceStatus, error)
-	Sink   func() string
-	// Changed is called with each stage in which items have begun to wait; nil is nobody.
+	Sink   func(ctx context.Context) (*api.SinkStatus, error)
+	// Changed is called with each stage in which items have begun to wait, and with "" when there are results; nil is nobody.
 	Changed func(stage string)
 }
 
@@ -120,6 +120,8 @@ func (s *Server) follow(ctx context.Context) {
 			dirty = true
 			if c.Waiting {
 				s.waiters.wake(c.Stage)
+			}
+			if c.Waiting || c.Stage == "" {
 				s.o.Changed(c.Stage)
 			}
 			select {

@@ -120,12 +120,13 @@ func (s *Server) Status(ctx context.Context) (*api.Status, error) {
 		}
 		out.Stages = append(out.Stages, one)
 	}
-	if c.Sink != nil {
-		out.Sink = &api.SinkStatus{Exported: stats.Exported, Pending: stats.Results - stats.Exported}
-		if s.o.Sink != nil {
-			out.Sink.Error = s.o.Sink()
+	if s.o.Sink != nil {
+		if out.Sink, err = s.o.Sink(ctx); err != nil {
+			return nil, err
 		}
-		left += out.Sink.Pending
+		if out.Sink != nil {
+			left += out.Sink.Pending
+		}
 	}
 	out.Drained = out.Source.Finite && out.Source.Read && left == 0
 	return out, nil
