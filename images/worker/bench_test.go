@@ -44,9 +44,7 @@ func BenchmarkAgainstXargs(b *testing.B) {
 
 				began = time.Now()
 				w.start(b)
-				for w.queue.count(api.Done) < items {
-					time.Sleep(time.Millisecond)
-				}
+				require.Eventually(b, func() bool { return w.queue.count(api.Done) == items }, time.Minute, 2*time.Millisecond)
 				ours := items / time.Since(began).Seconds()
 				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
 				require.NoError(b, err)

@@ -45,7 +45,10 @@ func (c *Claims) tell(ctx context.Context) {
 		busy := c.running+len(c.ahead) > 0 && len(c.unsent) > 0 && len(c.unsent) < tellBatch && !c.stopped
 		c.mu.Unlock()
 		if busy {
-			time.Sleep(gather)
+			select {
+			case <-time.After(gather):
+			case <-ctx.Done():
+			}
 		}
 		c.mu.Lock()
 		batch := c.batch()

@@ -60,7 +60,7 @@ func lookUp(program string) (string, error) {
 func loadable(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil //nolint:nilerr // it may be executed and not be read, which is for the kernel to judge
+		return nil // it may be executed and not be read, which is for the kernel to judge
 	}
 	defer file.Close()
 	head := make([]byte, 256)
@@ -83,7 +83,7 @@ func loadable(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: is a broken ELF program: %w", path, err)
 	}
-	if want, known := machines[runtime.GOARCH]; known && binary.Machine != want && !(runtime.GOARCH == "amd64" && binary.Machine == elf.EM_386) {
+	if want, known := machines[runtime.GOARCH]; known && binary.Machine != want && (runtime.GOARCH != "amd64" || binary.Machine != elf.EM_386) {
 		return fmt.Errorf("%s: is for %s, this machine is %s", path, binary.Machine, runtime.GOARCH)
 	}
 	for _, part := range binary.Progs {

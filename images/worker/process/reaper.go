@@ -23,8 +23,12 @@ type Reaper struct {
 	mu      sync.Mutex
 	running map[int]*Child // by PID; those that have been started and not been waited for
 	started chan struct{}
-	list    *os.File // of the children; nil where the kernel has none
-	buffer  []byte
+	// Starts that have begun and are not in the map yet, by their number; in the order of their beginning.
+	starting map[uint64]bool
+	number   uint64
+	settled  *sync.Cond
+	list     *os.File // of the children; nil where the kernel has none
+	buffer   []byte
 }
 
 // NewReaper makes this process the reaper of its descendants.
@@ -34,7 +38,8 @@ func NewReaper() (*Reaper, error) {
 			return nil, fmt.Errorf("become the reaper of descendants: %w", err)
 		}
 	}
-	r := &Reaper{running: map[int]*Child{}, started: make(chan struct{}, 1)}
+	r := &Reaper{running: map[int]*Child{}, starting: map[uint64]bool{}, started: make(chan struct{}, 1)}
+	r.settled = sync.NewCond(&r.mu)
 	self := strconv.Itoa(os.Getpid())
 	if list, err := os.Open("/proc/self/task/" + self + "/children"); err == nil {
 		r.list, r.buffer = list, make([]byte, 1024)
@@ -62,12 +67,19 @@ func (r *Reaper) Start(path string, args, env []string, files [3]int) (*Child, e
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	child := &Child{reaper: r, began: ticks(), done: make(chan struct{})}
-	r.mu.Lock() // so that the reaper finds it in the map, however soon it ends
-	pid, err := syscall.ForkExec(path, args, attr)
+	r.mu.Lock()
+	r.number++
+	number := r.number
+	r.starting[number] = true
+	r.mu.Unlock()
+	pid, err := syscall.ForkExec(path, args, attr) // unlocked: what has ended meanwhile is not to wait for this
+	r.mu.Lock()
 	if err == nil {
 		child.PID = pid
 		r.running[pid] = child
 	}
+	delete(r.starting, number)
+	r.settled.Signal()
 	r.mu.Unlock()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", path, err)
@@ -110,7 +122,7 @@ func (r *Reaper) reap() {
 			continue
 		}
 		r.mu.Lock()
-		child := r.running[pid]
+		child := r.find(pid)
 		if child != nil {
 			_ = syscall.Kill(-pid, syscall.SIGKILL)
 			delete(r.running, pid)
@@ -125,6 +137,23 @@ func (r *Reaper) reap() {
 		if child != nil {
 			child.status = status
 			close(child.done)
+		}
+	}
+}
+
+// find gives the child of a number; nil if it is an orphan that was inherited. It may be one whose start is about to be
+// noted, so those that have begun by now are waited for, and none that begin later. The caller holds the lock.
+func (r *Reaper) find(pid int) *Child {
+	for last := r.number; ; r.settled.Wait() {
+		if child := r.running[pid]; child != nil {
+			return child
+		}
+		open := false
+		for number := range r.starting {
+			open = open || number <= last
+		}
+		if !open {
+			return nil
 		}
 	}
 }

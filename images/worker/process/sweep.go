@@ -24,12 +24,13 @@ const sweepFor = 5 * time.Second
 //
 // What is not found: a process that has wiped its environment, while other commands run; it is as soon as none does.
 func (r *Reaper) Sweep(c *Child, mark string, alone bool) (killed int) {
-	for deadline := time.Now().Add(sweepFor); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(sweepFor); ; {
 		found := r.sweep(c, []byte(mark), alone)
 		killed += found
 		if found == 0 || time.Now().After(deadline) {
 			return killed
 		}
+		<-time.After(time.Millisecond) // the kernel ends them, and gives this process their children
 	}
 }
 

@@ -74,11 +74,11 @@ func Refused(err error) bool {
 	return f.Status < 500
 }
 
-// Up says why the last request was not answered, and since when nothing was; nil if it was.
-func (c *Client) Up() (last error, reached time.Time) {
+// Up says when the last answer came (zero: never), and why the last request was not answered; nil if it was.
+func (c *Client) Up() (reached time.Time, last error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last, c.reached
+	return c.reached, c.last
 }
 
 // Receive asks for items, and waits for the first of them.

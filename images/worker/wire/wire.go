@@ -78,13 +78,11 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 	}
 	var held *claims.Claims
 	options.Events = metrics.New(rt.Metrics, func() (int, int) { return held.Counts() },
-		func() bool { last, reached := queue.Up(); return last == nil && !reached.IsZero() })
+		func() bool { reached, last := queue.Up(); return last == nil && !reached.IsZero() })
 	held = claims.New(queue, options)
 
 	rt.Ready.Add("queue", func(context.Context) error { return reached(queue.Up()) })
-	rt.File.OnChange(func(_, _ *config.Config) error {
-		return errors.New("what the worker does cannot change without a restart")
-	})
+	rt.File.OnChange(unchanged)
 	rt.Process.OnDrain("finish items", func(ctx context.Context) error { return held.Drain(ctx, patience(ctx, c.KillAfter.Std())) })
 	if server != nil {
 		rt.Process.Go("run the server", server.Run)
@@ -115,7 +113,7 @@ func patience(ctx context.Context, killAfter time.Duration) time.Duration {
 	return remaining - min(killAfter+2*time.Second, remaining/2)
 }
 
-func reached(last error, at time.Time) error {
+func reached(at time.Time, last error) error {
 	switch {
 	case at.IsZero() && last == nil:
 		return errors.New("the queue has not answered yet")
