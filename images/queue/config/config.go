@@ -172,21 +172,11 @@ type Limits struct {
 	Connections int `json:"connections,omitempty"`
 }
 
-// Scale is how the engine is asked for workers. Exactly one engine.
+// Scale is how the engine is asked for workers. Which engine it is, the server finds out by itself: Kubernetes by the
+// service account that is mounted into its Pod, Nomad by the variables of its task.
 type Scale struct {
-	Kubernetes *KubernetesScale `json:"kubernetes,omitempty"`
-	Nomad      *NomadScale      `json:"nomad,omitempty"`
-}
-
-// KubernetesScale goes by the service account that is mounted into the Pod.
-type KubernetesScale struct {
-	// StatefulSets by stage.
-	StatefulSets map[string]string `json:"stateful_sets"`
-}
-
-// NomadScale goes by the workload identity in NOMAD_TOKEN and the task API.
-type NomadScale struct {
-	Job string `json:"job"`
-	// Groups by stage.
+	// Instance is the name of the pattern's resource: that of the Nomad job, and what the names of StatefulSets begin with.
+	Instance string `json:"instance"`
+	// Groups whose number of replicas is this server's to decide, by stage. A StatefulSet is named INSTANCE-GROUP.
 	Groups map[string]string `json:"groups"`
 }

@@ -103,10 +103,9 @@ func TestFaults(t *testing.T) {
 		{"a cron that is none", func(c *Config) { c.Input.Schedule = []Schedule{{Name: "n", Cron: "every day"}} }, `source.schedule[0].cron: "every day" is not understood`},
 		{"a time zone that is none", func(c *Config) { c.Input.Schedule = []Schedule{{Name: "n", Cron: "@daily", TimeZone: "Mars/Base"}} }, `source.schedule[0].time_zone: "Mars/Base" is no time zone`},
 		{"a source without a host", func(c *Config) { c.Input.HTTP = &HTTPSource{URL: "items"} }, `source.http.url: "items" must be http://HOST`},
-		{"two engines", func(c *Config) { c.Scale = &Scale{} }, "scale: exactly one of kubernetes, nomad must be set"},
 		{"an unknown stage to scale", func(c *Config) {
-			c.Scale = &Scale{Nomad: &NomadScale{Job: "j", Groups: map[string]string{"x": "x"}}}
-		}, `scale.nomad.groups["x"]: there is no such stage`},
+			c.Scale = &Scale{Instance: "j", Groups: map[string]string{"x": "x"}}
+		}, `scale.groups["x"]: there is no such stage`},
 		{"a token of no file", func(c *Config) { c.Tokens.WorkerFile = "" }, "tokens.worker_file: must be an absolute path"},
 	} {
 		t.Run(v.name, func(t *testing.T) {

@@ -246,23 +246,12 @@ func (c *Config) validateScale(f *faults) {
 	if c.Scale == nil {
 		return
 	}
-	k, n := c.Scale.Kubernetes, c.Scale.Nomad
-	var targets map[string]string
-	var at string
-	switch {
-	case (k == nil) == (n == nil):
-		f.add("scale", "exactly one of kubernetes, nomad must be set")
-	case k != nil:
-		targets, at = k.StatefulSets, "scale.kubernetes.stateful_sets"
-	default:
-		targets, at = n.Groups, "scale.nomad.groups"
-		if n.Job == "" {
-			f.add("scale.nomad.job", "must not be empty")
-		}
+	if c.Scale.Instance == "" {
+		f.add("scale.instance", "must not be empty")
 	}
-	for _, stage := range slices.Sorted(maps.Keys(targets)) {
+	for _, stage := range slices.Sorted(maps.Keys(c.Scale.Groups)) {
 		if !c.has(stage) {
-			f.add(fmt.Sprintf("%s[%q]", at, stage), "there is no such stage")
+			f.add(fmt.Sprintf("scale.groups[%q]", stage), "there is no such stage")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"os"
 	"reflect"
 	"sync"
 	"time"
@@ -96,9 +97,14 @@ func (s *scalers) run(ctx context.Context) {
 	}
 }
 
+// engineOf finds out where the server runs.
 func engineOf(c *config.Scale) (scale.Engine, error) {
-	if c.Kubernetes != nil {
-		return kubernetes.New(c.Kubernetes.StatefulSets, kubernetes.Account)
+	if os.Getenv(kubernetes.EnvHost) != "" {
+		sets := map[string]string{}
+		for stage, group := range c.Groups {
+			sets[stage] = c.Instance + "-" + group // as the provider names them
+		}
+		return kubernetes.New(sets, kubernetes.Account)
 	}
-	return nomad.New(c.Nomad.Job, c.Nomad.Groups)
+	return nomad.New(c.Instance, c.Groups)
 }
