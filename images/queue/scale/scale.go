@@ -52,8 +52,9 @@ var (
 const (
 	// Interval between two looks at a stage.
 	Interval = time.Second
-	// Grace is how long a server may go by a mark that was lowered since: servers must read marks at least that often.
-	Grace = time.Second
+	// Grace is how long a server may give items by a mark that was lowered since. Half of it is for the mark to be read
+	// again, the other half for a receive that has begun.
+	Grace = 2 * time.Second
 	// engineEvery is how often the engine is asked while nothing changes.
 	engineEvery = 5 * time.Second
 	// pauseMax between attempts when the engine fails.

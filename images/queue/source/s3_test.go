@@ -107,14 +107,6 @@ func (s *s3) page(ctx context.Context, prefix, after string, limit int) ([]bucke
 	return out, nil
 }
 
-func (s *s3) Get(ctx context.Context, name string) (io.ReadCloser, int64, error) {
-	response, err := s.do(ctx, http.MethodGet, name, nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	return response.Body, response.ContentLength, nil
-}
-
 func (s *s3) remove(name string) {
 	response, err := s.do(context.Background(), http.MethodDelete, name, nil)
 	require.NoError(s.t, err)

@@ -28,7 +28,7 @@ type Store interface {
 // Options of a Reader.
 type Options struct {
 	Store Store
-	// Keep stores content until an item refers to it, and gives the reference. A nil reader is no content.
+	// Keep stores content until an item refers to it, and gives the reference.
 	Keep func(ctx context.Context, content io.Reader) (store.Payload, error)
 	// Bucket opens the bucket of a URL.
 	Bucket func(url string) (Bucket, error)
@@ -47,7 +47,6 @@ type Reader struct {
 	mu      sync.Mutex
 	config  *config.Config
 	applied chan struct{}
-	buckets map[string]Bucket
 }
 
 // New makes a Reader. Apply gives it its configuration.
@@ -58,7 +57,7 @@ func New(o Options) *Reader {
 	if o.Changed == nil {
 		o.Changed = func() {}
 	}
-	return &Reader{o: o, after: time.After, config: &config.Config{}, applied: make(chan struct{}, 1), buckets: map[string]Bucket{}}
+	return &Reader{o: o, after: time.After, config: &config.Config{}, applied: make(chan struct{}, 1)}
 }
 
 // Apply puts a configuration into use, also while Run goes on: sources that it does not change go on undisturbed.
