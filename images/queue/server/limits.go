@@ -28,6 +28,16 @@ type marks interface {
 	Mark(ctx context.Context, key string) (string, error)
 }
 
+// drains tells whether a worker gets nothing more, as it is about to be taken away. A mark that is left of a stage that is
+// no longer scaled counts for nothing.
+func (s *Server) drains(ctx context.Context, stage string, index int) (bool, error) {
+	c := s.config.Load()
+	if w := c.Stages[stage].Workers; c.Scale == nil || *w.Min == *w.Max {
+		return false, nil
+	}
+	return s.limits.reached(ctx, s.o.Store, stage, index)
+}
+
 // reached tells whether a worker of an index is to drain.
 func (l *limits) reached(ctx context.Context, m marks, stage string, index int) (bool, error) {
 	known, err := l.of(ctx, m, stage)

@@ -42,7 +42,7 @@ func (s *Server) receive(r *request) error {
 	defer cancel()
 	for {
 		s.crew.heard(r.stage, in.Worker)
-		bounded, err := s.limits.reached(r.Context(), s.o.Store, r.stage, in.Index)
+		bounded, err := s.drains(r.Context(), r.stage, in.Index)
 		if err != nil {
 			return err
 		}
