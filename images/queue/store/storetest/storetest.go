@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -37,7 +38,7 @@ func Suite(t *testing.T, open Open) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			i, clock := open.start(t)
-			c.run(&suite{TB: t, Instance: i, s: i.Store, clock: clock})
+			c.run(&suite{T: t, Instance: i, ctx: context.Background(), s: i.Store, clock: clock})
 		})
 	}
 	t.Run("random programs do what they do in the model", func(t *testing.T) {
