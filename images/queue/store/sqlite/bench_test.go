@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,6 +114,42 @@ func BenchmarkLife(b *testing.B) {
 			report(b, s, int64(b.N))
 			b.ReportMetric(float64(resident(b))/(1<<20), "MiB")
 		})
+	}
+}
+
+// BenchmarkLatency of 32 clients that enqueue single items without pause: what checkpoints do to the slowest ones.
+func BenchmarkLatency(b *testing.B) {
+	s := opened(b)
+	fill(b, s, 100_000)
+	const clients = 32
+	took := make([][]time.Duration, clients)
+	var next atomic.Int64
+	next.Store(1e6)
+	b.ResetTimer()
+	var running sync.WaitGroup
+	for client := range clients {
+		running.Go(func() {
+			for {
+				i := next.Add(1)
+				if i > 1e6+int64(b.N) {
+					return
+				}
+				start := time.Now()
+				if _, err := s.Enqueue(b.Context(), []store.NewItem{newItem(i)}); err != nil {
+					b.Error(err)
+				}
+				took[client] = append(took[client], time.Since(start))
+			}
+		})
+	}
+	running.Wait()
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	for _, p := range []struct {
+		name string
+		at   float64
+	}{{"p50-ms", 0.5}, {"p99-ms", 0.99}, {"p99.9-ms", 0.999}, {"max-ms", 1}} {
+		b.ReportMetric(all[int(float64(len(all)-1)*p.at)].Seconds()*1e3, p.name)
 	}
 }
 

@@ -89,6 +89,7 @@ func pragmas(cacheKiB int) []string {
 		fmt.Sprintf("PRAGMA cache_size = -%d", cacheKiB),
 		"PRAGMA mmap_size = 0",
 		"PRAGMA temp_store = MEMORY",
+		"PRAGMA journal_size_limit = 67108864", // a log that a long read made large is cut again
 		synchronous(),
 	}
 }

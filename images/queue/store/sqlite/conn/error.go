@@ -23,8 +23,12 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("SQLite: %s (code %d)", e.Message, e.Code)
 }
 
-// Full says that the disk, a quota or the database's largest size is reached.
+// Full says that the disk, a quota or the database's largest size is reached, which SQLite noticed while it wrote. A sync
+// that fails for want of room is not meant: what it has left on the disk is not known.
 func (e *Error) Full() bool {
+	if e.Code == sqlite3.SQLITE_IOERR_FSYNC || e.Code == sqlite3.SQLITE_IOERR_DIR_FSYNC {
+		return false
+	}
 	if e.Code&0xff == sqlite3.SQLITE_FULL {
 		return true
 	}
