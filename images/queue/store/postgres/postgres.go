@@ -107,6 +107,7 @@ func synchronousCommit() string {
 func (s *Store) prepare(ctx context.Context) error {
 	retry := time.NewTicker(250 * time.Millisecond)
 	defer retry.Stop()
+	var last error
 	for {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext('pattern_work_queue'), hashtext($1))", s.schema); err != nil {
@@ -128,10 +129,17 @@ func (s *Store) prepare(ctx context.Context) error {
 			}
 			return nil
 		}
+		if ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-retry.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: connect to the database: %w", store.ErrUnavailable, redact(err))
+			if last != nil {
+				err = last // says more
+			}
+			at := s.pool.Config().ConnConfig
+			return fmt.Errorf("%w: connect to the database at %s, port %d: %w: %w", store.ErrUnavailable, at.Host, at.Port, ctx.Err(), redact(err))
 		}
 	}
 }

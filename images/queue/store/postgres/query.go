@@ -289,10 +289,10 @@ func (s *Store) scanCounter(ctx context.Context, rows pgx.Rows, stats *store.Sta
 			one.Counts[state] = 0
 		}
 	}
-	switch {
-	case state == doneTotal:
+	switch state {
+	case doneTotal:
 		one.DoneTotal = value
-	case state == deadTotal:
+	case deadTotal:
 		one.DeadTotal = value
 	default:
 		one.Counts[stateNames[state]] = value

@@ -34,7 +34,7 @@ func withServer(f func(url string) int) (code int, err error) {
 		return 1, fmt.Errorf("no /usr/lib/postgresql/*/bin: apt-get install postgresql: %w", err)
 	}
 	bin := found[len(found)-1]
-	directory, err := os.MkdirTemp("", "postgres") //nolint:usetesting // of all tests
+	directory, err := os.MkdirTemp("", "postgres")
 	if err != nil {
 		return 1, err
 	}
@@ -51,7 +51,7 @@ func withServer(f func(url string) int) (code int, err error) {
 			command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		}
 		// To a file, not a pipe: the server keeps it open when pg_ctl has ended.
-		log, err := os.CreateTemp(directory, name) //nolint:usetesting // of all tests
+		log, err := os.CreateTemp(directory, name)
 		if err != nil {
 			return err
 		}

@@ -89,7 +89,7 @@ var otherCases = []testCase{
 			require.NoError(s, s.s.Exported(s.ctx, []int64{page[0].ID, page[1].ID, 1 << 40}))
 			stats, err := s.s.Stats(s.ctx)
 			require.NoError(s, err)
-			assert.EqualValues(s, []int64{5, 2}, []int64{stats.Results, stats.Exported})
+			assert.Equal(s, []int64{5, 2}, []int64{stats.Results, stats.Exported})
 		}
 		page, err = s.s.Results(s.ctx, store.ResultQuery{Unexported: true, Limit: 10})
 		require.NoError(s, err)
