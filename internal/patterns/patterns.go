@@ -23,6 +23,28 @@ type Spec interface {
 	ForgetSecrets()
 }
 
+// A Reporter is a Spec whose instance tells in its log how far its work is. All of its methods are pure.
+type Reporter interface {
+	// Reports come in the log of this container.
+	Reports() (group, container string)
+	// Progress is that of the newest report among the lines of the log, the oldest first; nil if there is none.
+	Progress(lines []string) *Progress
+	// Awaited says whether an apply waits for the end of the work.
+	Awaited() bool
+}
+
+// Progress of an instance's work.
+type Progress struct {
+	// Message is one line for people.
+	Message string
+	// Done says that nothing is left to do.
+	Done bool
+	// Failures of the work, one line each.
+	Failures []string
+	// Counts of items, by stage and state.
+	Counts map[string]map[string]int64
+}
+
 // Settings are what the provider's configuration adds to each instance.
 type Settings struct {
 	// Image is the reference of a framework image, by its folder under images/.

@@ -1,0 +1,299 @@
+package workqueue
+
+import (
+	"slices"
+
+	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+)
+
+// QueueGroup is the group of the servers. Those of the workers are named as their stages.
+const QueueGroup = "queue"
+
+// Names of what the framework adds to a group. Those of volumes begin with a prefix that is the framework's own.
+const (
+	installer = "install-worker"
+	ours      = "pattern-"
+
+	binVolume       = ours + "bin"
+	workVolume      = ours + "work"
+	configVolume    = ours + "config"
+	tokenVolume     = ours + "token"
+	endpointsVolume = ours + "endpoints"
+	dataVolume      = "data"
+	clientVolume    = ours + "client"
+	databaseVolume  = ours + "database"
+
+	workerPort     = "worker"
+	managementPort = "mgmt"
+	// HTTPPort is the name under which the API's address is told; clients find it by that.
+	HTTPPort = "http"
+	// insidePort is the same port as the workers find it, where HTTPPort is for outside.
+	insidePort = "workers"
+)
+
+// Variables of the containers.
+const (
+	envConfig = "PATTERN_CONFIG"
+	envIndex  = "PATTERN_INDEX"
+)
+
+// User is whom framework containers run as.
+const user = int64(65532)
+
+// defaultResources of a server: its own bound is 64 MiB resident, and the kernel's cache of the store has its room.
+var defaultResources = topology.Resources{
+	Requests: topology.Amounts{MilliCPU: 100, MemoryBytes: 96 << 20},
+	Limits:   topology.Amounts{MemoryBytes: 256 << 20},
+}
+
+// defaultStoreBytes of the embedded store.
+const defaultStoreBytes = 10 << 30
+
+// binBytes is room for the worker, twice: the new one is there before the old one goes.
+const binBytes = 64 << 20
+
+// Topology is one group of servers, and one of workers for each stage.
+func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
+	all := workload.Workload{Secrets: s.Secrets}
+	t := all.Topology(Name, s.Instance, nil, nil, nil)
+	t.Groups, t.Configs = nil, nil
+	t.Secrets = append(t.Secrets,
+		topology.Secret{Name: ClientToken, Generate: map[string]int{tokenKey: 32}},
+		topology.Secret{Name: WorkerToken, Generate: map[string]int{tokenKey: 32}},
+	)
+	s.addQueue(t, p)
+	for _, name := range s.names() {
+		s.addStage(t, name, p)
+	}
+	p.Apply(t)
+	return t
+}
+
+// queueWorkload is the part of the server's group that every workload has.
+func (s *Spec) queueWorkload() workload.Workload {
+	w := workload.Workload{Identity: "stable", Volumes: map[string]workload.Volume{}}
+	if s.postgres() == nil {
+		e := Embedded{}
+		if s.Store != nil && s.Store.Embedded != nil {
+			e = *s.Store.Embedded
+		}
+		if e.Size == 0 && e.Existing == "" {
+			e.Size = defaultStoreBytes
+		}
+		w.Volumes[dataVolume] = workload.Volume{Persistent: &workload.Persistent{Size: e.Size, Class: e.Class, Existing: e.Existing, DeleteWithInstance: e.DeleteWithInstance}}
+	} else {
+		w.Identity = ""
+	}
+	if q := s.Queue; q != nil {
+		w.Main = workload.Container{Env: q.Env, SecretEnv: q.SecretEnv, Resources: q.Resources}
+		w.Priority, w.Termination, w.Kubernetes, w.Nomad = q.Priority, q.Termination, q.Kubernetes, q.Nomad
+	}
+	w.Secrets = s.Secrets
+	return w
+}
+
+// queueEnding is how a server ends: what is exposed drains.
+func (s *Spec) queueEnding() topology.Termination {
+	w := s.queueWorkload()
+	w.Expose = map[string]workload.Expose{HTTPPort: {}}
+	return w.Ending()
+}
+
+func (s *Spec) addQueue(t *topology.Topology, p patterns.Settings) {
+	w := s.queueWorkload()
+	made := w.Topology(Name, s.Instance, nil, nil, nil)
+	g := made.Groups[0]
+	g.Name = QueueGroup
+	g.Replicas = new(1)
+	if pg := s.postgres(); pg != nil {
+		g.Replicas = new(max(1, pg.Servers))
+	}
+	g.Services = s.services()
+	g.Termination = s.queueEnding()
+	var scaled []string
+	for _, name := range s.names() {
+		stage := s.Stages[name]
+		if stage.scaled() {
+			scaled = append(scaled, name)
+		}
+	}
+	if len(scaled) > 0 {
+		g.Grants = []topology.Grant{{Verb: topology.GrantScale, Names: scaled}}
+	}
+
+	c := &g.Containers[0]
+	c.Origin, c.Framework, c.PullPolicy = "queue", true, p.PullPolicy
+	if s.Queue != nil {
+		c.Image = s.Queue.Image
+	}
+	if c.Image == "" {
+		c.Image = p.Image("queue")
+	}
+	if w.Main.Resources == nil {
+		c.Resources = defaultResources
+	}
+	id := user
+	c.Security = topology.Security{User: &id, Group: &id}
+	c.Env = append(c.Env, topology.Env{Name: envConfig, Value: configFolder + "/" + configFile})
+	c.Ports = []topology.Port{{Name: HTTPPort, Number: apiPort, Protocol: "tcp"}, {Name: managementPort, Number: queueManagementPort, Protocol: "tcp"}}
+	c.Probes = probes(managementPort)
+
+	config := QueueGroup + "-config"
+	// The server takes a new configuration into use while it runs.
+	t.Configs = append(t.Configs, topology.Config{Name: config, Files: file(s.config()), Reload: true})
+	g.Volumes = append(g.Volumes,
+		topology.Volume{Name: configVolume, Config: config},
+		topology.Volume{Name: clientVolume, Secret: &topology.SecretVolume{Name: ClientToken, Own: true}},
+		topology.Volume{Name: tokenVolume, Secret: &topology.SecretVolume{Name: WorkerToken, Own: true}},
+	)
+	c.Mounts = append(c.Mounts,
+		topology.Mount{Volume: configVolume, Path: configFolder, ReadOnly: true},
+		topology.Mount{Volume: clientVolume, Path: clientFolder, ReadOnly: true},
+		topology.Mount{Volume: tokenVolume, Path: workerFolder, ReadOnly: true},
+	)
+	if pg := s.postgres(); pg != nil {
+		_, own := s.Secrets[pg.URL.Secret]
+		g.Volumes = append(g.Volumes, topology.Volume{Name: databaseVolume, Secret: &topology.SecretVolume{Name: pg.URL.Secret, Own: own}})
+		c.Mounts = append(c.Mounts, topology.Mount{Volume: databaseVolume, Path: databaseFolder, ReadOnly: true})
+	} else {
+		c.Mounts = append(c.Mounts, topology.Mount{Volume: dataVolume, Path: dataFolder})
+	}
+	t.Groups = append(t.Groups, g)
+}
+
+// services: one for the cluster, in which the workers are, and one for outside where that is asked for.
+func (s *Spec) services() []topology.Service {
+	e := Expose{}
+	if s.Queue != nil && s.Queue.Expose != nil {
+		e = *s.Queue.Expose
+	}
+	port := e.Port
+	if port == 0 {
+		port = apiPort
+	}
+	service := func(name, portName string) topology.Service {
+		return topology.Service{Name: name, Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: portName, Port: port, Target: HTTPPort}}}
+	}
+	inside := service(s.Name, s.workersPort())
+	if s.workersPort() == HTTPPort {
+		inside.Annotations = e.Annotations
+		return []topology.Service{inside}
+	}
+	suffix := map[string]string{string(topology.ExposeNode): "-node", string(topology.ExposeLoadBalancer): "-lb"}
+	outside := service(s.Name+suffix[e.Reach], HTTPPort)
+	outside.Exposure, outside.Annotations = topology.Exposure(e.Reach), e.Annotations
+	outside.Ports[0].NodePort = e.NodePort
+	return []topology.Service{inside, outside}
+}
+
+// workersPort is the name of the cluster's own port.
+func (s *Spec) workersPort() string {
+	if s.Queue == nil || s.Queue.Expose == nil || s.Queue.Expose.Reach == "" || s.Queue.Expose.Reach == string(topology.ExposeCluster) {
+		return HTTPPort
+	}
+	return insidePort
+}
+
+// probes of a framework container by its management port.
+func probes(port string) topology.Probes {
+	ask := func(path string, period, failures int) *topology.Probe {
+		return &topology.Probe{HTTP: &topology.HTTPAction{Port: port, Path: path}, PeriodSeconds: period, TimeoutSeconds: 2, FailureThreshold: failures}
+	}
+	return topology.Probes{Startup: ask("/health/startup", 2, 60), Readiness: ask("/health/ready", 2, 3), Liveness: ask("/health/live", 10, 6)}
+}
+
+// workload of a stage, as if its container were the only one.
+func (s *Stage) workload(secrets map[string]workload.SecretSet) workload.Workload {
+	return workload.Workload{
+		Main: s.Container, Init: s.Init, Identity: "stable", Volumes: s.Volumes, Secrets: secrets,
+		Priority: s.Priority, Spread: s.Spread, Termination: s.Termination, Kubernetes: s.Kubernetes, Nomad: s.Nomad,
+	}
+}
+
+func (s *Spec) addStage(t *topology.Topology, name string, p patterns.Settings) {
+	stage := s.Stages[name]
+	at := fault.Key("stages", name)
+	w := stage.workload(s.Secrets)
+	w.Main.Ports = withWorkerPort(w.Main.Ports) // so that companions choose others
+	parts := stage.Sidecars.Parts(Name, at+".sidecars", s.Instance, &w, p)
+	made := w.Topology(Name, s.Instance, parts.Containers, parts.Volumes, parts.Configs)
+	g := made.Groups[0]
+	g.Name = name
+	if least, most := stage.bounds(); least == most {
+		g.Replicas = &least
+	}
+
+	// Configurations are the instance's, so their names begin with the stage's.
+	for i := range made.Configs {
+		made.Configs[i].Name = name + "-" + made.Configs[i].Name
+	}
+	for i := range g.Volumes {
+		if v := &g.Volumes[i]; v.Config != "" {
+			v.Config = name + "-" + v.Config
+		}
+	}
+	config := name + "-worker"
+	t.Configs = append(append(t.Configs, made.Configs...), topology.Config{Name: config, Files: file(s.workerConfig(name))})
+	g.Volumes = append(g.Volumes,
+		topology.Volume{Name: binVolume, Ephemeral: &topology.EphemeralVolume{SizeBytes: binBytes}},
+		topology.Volume{Name: workVolume, Ephemeral: &topology.EphemeralVolume{SizeBytes: int64(stage.WorkSize)}},
+		topology.Volume{Name: configVolume, Config: config},
+		topology.Volume{Name: tokenVolume, Secret: &topology.SecretVolume{Name: WorkerToken, Own: true}},
+		topology.Volume{Name: endpointsVolume, Endpoints: []topology.EndpointFile{{File: endpointsFile, Service: s.Name, Port: s.workersPort()}}},
+	)
+
+	id := user
+	install := topology.Container{
+		Name: installer, Origin: at, Role: topology.Init, Framework: true,
+		Image: p.Image("worker"), PullPolicy: p.PullPolicy, Args: []string{"install", binFolder},
+		Mounts:    []topology.Mount{{Volume: binVolume, Path: binFolder}},
+		Resources: topology.Resources{Requests: topology.Amounts{MilliCPU: 10, MemoryBytes: 16 << 20}, Limits: topology.Amounts{MemoryBytes: 64 << 20}},
+		Security:  topology.Security{User: &id, Group: &id},
+	}
+	g.Containers = append([]topology.Container{install}, g.Containers...)
+	for i := range g.Containers {
+		c := &g.Containers[i]
+		switch {
+		case c.Name == workload.MainName:
+			c.Origin = at
+			workerMain(c)
+		case c.Origin != "" && c.Role == topology.Init && c.Name != installer:
+			c.Origin = at + "." + c.Origin
+		}
+	}
+	t.Groups = append(t.Groups, g)
+}
+
+// workerMain makes the worker the entry point of the developer's container.
+func workerMain(c *topology.Container) {
+	c.Command, c.Args = []string{binFolder + "/worker"}, nil
+	c.Env = append(c.Env,
+		topology.Env{Name: envConfig, Value: configFolder + "/" + configFile},
+		topology.Env{Name: envIndex, Field: topology.FieldIndex},
+	)
+	c.Probes = probes(workerPort)
+	c.Mounts = append(c.Mounts,
+		topology.Mount{Volume: binVolume, Path: binFolder, ReadOnly: true},
+		topology.Mount{Volume: workVolume, Path: workFolder},
+		topology.Mount{Volume: configVolume, Path: configFolder, ReadOnly: true},
+		topology.Mount{Volume: tokenVolume, Path: tokenFolder, ReadOnly: true},
+		topology.Mount{Volume: endpointsVolume, Path: endpointsFolder, ReadOnly: true},
+	)
+}
+
+func withWorkerPort(in map[string]workload.Port) map[string]workload.Port {
+	out := map[string]workload.Port{workerPort: {Port: workerManagementPort}}
+	for k, v := range in {
+		out[k] = v
+	}
+	return out
+}
+
+// reserved tells whether a name of a volume is the framework's.
+func reserved(volume string) bool { return len(volume) >= len(ours) && volume[:len(ours)] == ours }
+
+// stageNames that the queue cannot give to a group.
+func isReservedContainer(name string) bool { return slices.Contains([]string{installer}, name) }
