@@ -33,7 +33,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-func opened(t *testing.T, url string) *Store {
+func opened(t testing.TB, url string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), url, fmt.Sprintf("queue_%d_%d", os.Getpid(), schemas.Add(1)), store.Options{
 		Now: time.Now, DeduplicationWindow: func() time.Duration { return time.Minute },

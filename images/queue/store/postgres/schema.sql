@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS stages (id int GENERATED ALWAYS AS IDENTITY PRIMARY K
 -- is asked for is the sum. States 7 and 8 are the totals of done and dead; of stage 0, 1 are the results, 2 those exported.
 CREATE TABLE IF NOT EXISTS counters (
 	stage int NOT NULL, state int NOT NULL, slot int NOT NULL, value bigint NOT NULL,
-	PRIMARY KEY (stage, state, slot)) WITH (fillfactor = 50);
+	PRIMARY KEY (stage, state, slot)) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 
 CREATE SEQUENCE IF NOT EXISTS ids;
 CREATE SEQUENCE IF NOT EXISTS slots;
@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS items (
 	epoch bigint NOT NULL DEFAULT 0, lease bigint NOT NULL DEFAULT 0, attempt bigint NOT NULL DEFAULT 0,
 	created bigint NOT NULL, changed bigint NOT NULL, due bigint,
 	name text COLLATE "C" NOT NULL, grp text COLLATE "C", input bigint, size bigint NOT NULL, ref text COLLATE "C",
-	worker text, worker_index bigint NOT NULL DEFAULT 0, failure text) WITH (fillfactor = 80);
+	worker text, worker_index bigint NOT NULL DEFAULT 0, failure text)
+	WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 CREATE UNIQUE INDEX IF NOT EXISTS items_name ON items (stage, name);
 CREATE INDEX IF NOT EXISTS items_state ON items (stage, state, priority DESC, id);
 CREATE INDEX IF NOT EXISTS items_changed ON items (stage, state, changed) WHERE state IN (3, 5);

@@ -162,3 +162,39 @@ func resident(tb testing.TB) int64 {
 	require.NoError(tb, err)
 	return pages * int64(os.Getpagesize())
 }
+
+// BenchmarkClaim of items by clients at once: receive one and commit it, as workers do.
+func BenchmarkClaim(b *testing.B) {
+	for _, shape := range []struct{ clients, batch int }{{1, 1}, {64, 1}, {8, 100}} {
+		b.Run(fmt.Sprintf("clients=%d,batch=%d", shape.clients, shape.batch), func(b *testing.B) {
+			s := opened(b)
+			fill(b, s, int64(b.N))
+			before := s.commits.Load()
+			b.ResetTimer()
+			var running sync.WaitGroup
+			for range shape.clients {
+				running.Go(func() {
+					for {
+						items, err := s.Receive(b.Context(), store.Receive{Stage: "stage", Worker: "w", Max: shape.batch, Until: time.Now().Add(time.Minute)})
+						if err != nil {
+							b.Error(err)
+						}
+						if len(items) == 0 {
+							return
+						}
+						commits := make([]store.Commit, len(items))
+						for i := range items {
+							commits[i] = store.Commit{Lease: items[i].Lease, Results: []store.NewResult{{Name: items[i].Name, Payload: items[i].Payload}}}
+						}
+						if _, err := s.Commit(b.Context(), commits); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			running.Wait()
+			s.commits.Add(-before)
+			report(b, s, int64(b.N))
+		})
+	}
+}

@@ -2,9 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -121,35 +121,49 @@ func TestAFullDiskChangesNothingAndEnds(t *testing.T) {
 	counted(stored + 1)
 }
 
-// After an error of the disk the database is opened anew and holds what it acknowledged.
+// After an error of the disk the database is opened anew and holds what it acknowledged, and only that.
 func TestAnErrorOfTheDiskIsUnknownAndThenOver(t *testing.T) {
-	directory := t.TempDir()
-	s, err := Open(t.Context(), directory, options())
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Close()) })
-	fill(t, s, 100)
-	item := newItem(100)
-	err = s.write(t.Context(), 1, func(w *writer) error {
-		if _, err := w.enqueue(&item); err != nil {
-			return err
-		}
-		// A descriptor of the log that can only be read makes the commit's write fail.
-		readOnly(t, filepath.Join(directory, File+"-wal"))
-		return nil
-	})
-	require.ErrorIs(t, err, store.ErrUnavailable)
-	_, err = s.Enqueue(t.Context(), []store.NewItem{newItem(101)})
-	require.NoError(t, err)
-	stats, err := s.Stats(t.Context())
-	require.NoError(t, err)
-	items, err := s.List(t.Context(), store.Query{Stage: "stage", Limit: 1000})
-	require.NoError(t, err)
-	assert.Len(t, items, int(stats.Stages["stage"].Counts[api.Waiting]))
-	assert.Len(t, items, 101)
+	for _, tt := range []struct {
+		name string
+		// log is what the log's descriptors are in the middle of a transaction.
+		log func(path string) (*os.File, error)
+	}{
+		{"the log cannot be written", os.Open},
+		{"the log's writes are lost, and its sync fails", func(string) (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			directory := t.TempDir()
+			s, err := Open(t.Context(), directory, options())
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+			fill(t, s, 100)
+			item := newItem(100)
+			err = s.write(t.Context(), 1, func(w *writer) error {
+				if _, err := w.enqueue(&item); err != nil {
+					return err
+				}
+				replace(t, filepath.Join(directory, File+"-wal"), tt.log)
+				return nil
+			})
+			require.ErrorIs(t, err, store.ErrUnavailable)
+			stats, err := s.Stats(t.Context())
+			require.NoError(t, err)
+			assert.EqualValues(t, 100, stats.Stages["stage"].Counts[api.Waiting])
+			_, err = s.Enqueue(t.Context(), []store.NewItem{newItem(101)})
+			require.NoError(t, err)
+			items, err := s.List(t.Context(), store.Query{Stage: "stage", Limit: 1000})
+			require.NoError(t, err)
+			require.Len(t, items, 101)
+			assert.Equal(t, newItem(101).Name, items[100].Name)
+			stats, err = s.Stats(t.Context())
+			require.NoError(t, err)
+			assert.EqualValues(t, 101, stats.Stages["stage"].Counts[api.Waiting])
+		})
+	}
 }
 
-// readOnly puts descriptors in the place of this process' ones of a file that cannot be written to.
-func readOnly(t *testing.T, path string) {
+// replace this process' descriptors of a file.
+func replace(t *testing.T, path string, open func(path string) (*os.File, error)) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
@@ -159,10 +173,9 @@ func readOnly(t *testing.T, path string) {
 		if err != nil || target != path {
 			continue
 		}
-		var fd int
-		_, err = fmt.Sscan(entry.Name(), &fd)
+		fd, err := strconv.Atoi(entry.Name())
 		require.NoError(t, err)
-		file, err := os.Open(path)
+		file, err := open(path)
 		require.NoError(t, err)
 		require.NoError(t, syscall.Dup3(int(file.Fd()), fd, syscall.O_CLOEXEC))
 		file.Close()
