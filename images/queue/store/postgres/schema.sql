@@ -92,7 +92,7 @@ BEGIN
 			ON CONFLICT (stage, id) DO UPDATE SET at = d.at;
 			l_id := NULL;
 			SELECT d.item INTO l_id FROM deduplication d
-			WHERE d.stage = p_stages[i] AND d.id = p_deduplication[i] AND d.at > p_now - p_window;
+			WHERE d.stage = p_stages[i] AND d.id = p_deduplication[i] AND d.at > p_now - p_window AND d.item <> 0;
 			IF l_id IS NOT NULL THEN
 				RETURN QUERY SELECT l_id, true, 0;
 				CONTINUE;
