@@ -14,12 +14,14 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/manifest"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/sidecar"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/workqueue"
 )
 
 // Kinds are the patterns, each a resource. A new one is added here and nowhere else in this package.
 func Kinds() []instance.Kind {
 	return []instance.Kind{
 		sidecar.Kind(),
+		workqueue.Kind(),
 	}
 }
 

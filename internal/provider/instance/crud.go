@@ -45,13 +45,16 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if err != nil {
 		accepted = engine.Observation{Phase: "degraded", Message: "accepted in part by the engine"}
 	}
-	resp.Diagnostics.Append(setObserved(ctx, &resp.State, t.Revision(), &accepted)...)
+	resp.Diagnostics.Append(r.setObserved(ctx, &resp.State, t.Revision(), &accepted, nil)...)
 	if err != nil {
 		r.addError(&resp.Diagnostics, "create", t.Key(), err)
 		return
 	}
 
 	waitErr := r.target.Engine.Wait(ctx, t, r.progress(ctx))
+	if waitErr == nil {
+		waitErr = r.await(ctx, t, req.Plan.Raw)
+	}
 	r.observeInto(ctx, &resp.State, t)
 	if waitErr != nil {
 		r.addError(&resp.Diagnostics, "create", t.Key(), waitErr)
@@ -98,7 +101,7 @@ func (r *Resource) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	case err != nil:
 		r.addError(&resp.Diagnostics, "read", t.Key(), err)
 	default:
-		resp.Diagnostics.Append(setObserved(ctx, &resp.State, o.Revision, o)...)
+		resp.Diagnostics.Append(r.setObserved(ctx, &resp.State, o.Revision, o, r.reported(ctx, t, w.spec))...)
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t.Key())...)
 	}
 }
@@ -133,11 +136,16 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	resp.State.Raw = planned
 	computed := !attributeOf(planned, "status").IsKnown()
 	if computed {
-		resp.Diagnostics.Append(setObserved(ctx, &resp.State, t.Revision(), &engine.Observation{Phase: "progressing", Message: "accepted by the engine"})...)
+		resp.Diagnostics.Append(r.setObserved(ctx, &resp.State, t.Revision(), &engine.Observation{Phase: "progressing", Message: "accepted by the engine"}, nil)...)
 	}
 
 	waitErr := r.target.Engine.Wait(ctx, t, r.progress(ctx))
 	if waitErr == nil {
+		if err := r.await(ctx, t, planned); err != nil { // what runs is as it should be: there is nothing to roll back
+			r.observeInto(ctx, &resp.State, t)
+			r.addError(&resp.Diagnostics, "update", t.Key(), err)
+			return
+		}
 		if computed {
 			r.observeInto(ctx, &resp.State, t)
 		}
@@ -201,7 +209,12 @@ func (r *Resource) observeInto(ctx context.Context, state *tfsdk.State, t *topol
 		tflog.Warn(ctx, "cannot observe the instance", map[string]any{"error": err.Error()})
 		return
 	}
-	setObserved(ctx, state, t.Revision(), o)
+	w, err := r.kind.read(state.Raw)
+	if err != nil {
+		tflog.Warn(ctx, "cannot read the state", map[string]any{"error": err.Error()})
+		return
+	}
+	r.setObserved(ctx, state, t.Revision(), o, r.reported(ctx, t, w.spec))
 }
 
 // Delete removes the instance and waits until it is gone.

@@ -28,6 +28,7 @@ func (r *Resource) explain(doing string, key topology.Key, err error) (summary, 
 		rejected  *engine.RejectedError
 		notReady  *engine.NotReadyError
 		remains   *engine.RemainsError
+		work      *unfinishedError
 	)
 	switch {
 	case errors.As(err, &configErr):
@@ -44,6 +45,10 @@ func (r *Resource) explain(doing string, key topology.Key, err error) (summary, 
 		return fmt.Sprintf("Cannot %s %s: the %s API refused it", doing, what, r.target.Engine.Name()), rejected.Error()
 	case errors.As(err, &notReady):
 		return what + " did not become ready: " + notReady.Reason, notReady.Error()
+	case errors.As(err, &work) && work.waited > 0:
+		return what + " still has work to do", work.Error() + "\n\nIt goes on working. Apply again to go on waiting; timeouts = { create = \"...\", update = \"...\" } gives it longer, and wait = false does not wait."
+	case errors.As(err, &work):
+		return what + " has dead letters", work.Error() + "\n\nMend what is wrong, let them be tried again (on the page, or by `workqueue redrive STAGE -all`), or remove them (`workqueue purge STAGE -state dead`), and apply again."
 	case errors.As(err, &remains):
 		return what + " is not gone yet", remains.Error() + "\n\nApply again to go on waiting. An object that keeps its finalizers waits for whoever set them; timeouts = { delete = \"...\" } gives it longer."
 	}

@@ -25,6 +25,10 @@ type Kind struct {
 	Description string
 	// Attributes besides those of every resource.
 	Attributes attributes.Map
+	// Computed attributes besides those of every resource, and what computes them: from what was observed, and from the
+	// newest report of its work, which is nil where none could be read.
+	Computed attributes.Map
+	Compute  func(o *engine.Observation, p *patterns.Progress) map[string]any
 	// New gives an empty spec, to decode into.
 	New func() patterns.Spec
 }
@@ -75,7 +79,7 @@ func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 	resp.Schema = schema.Schema{
 		Version:             0,
 		MarkdownDescription: r.kind.Description,
-		Attributes: attributes.Merged(attributes.Instance(), r.kind.Attributes, attributes.Status(), attributes.Map{
+		Attributes: attributes.Merged(attributes.Instance(), r.kind.Attributes, r.kind.computed(), attributes.Map{
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Read: true, Update: true, Delete: true,
 				CreateDescription: "Until the instance is ready. Default: `10m`.",
@@ -86,6 +90,9 @@ func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 		}),
 	}
 }
+
+// computed attributes, all of them.
+func (k Kind) computed() attributes.Map { return attributes.Merged(attributes.Status(), k.Computed) }
 
 // IdentitySchema is by what an instance is found.
 func (r *Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {

@@ -67,7 +67,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		}
 	}
 	if r.target.Engine == nil || len(w.unknown) > 0 {
-		r.planUnknown(ctx, resp, attributes.Status())
+		r.planUnknown(ctx, resp, r.kind.computed())
 		return
 	}
 	configured, err := r.kind.read(req.Config.Raw) // it has the keys of write-only values
@@ -82,7 +82,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	}
 	revision := t.Revision()
 	if req.State.Raw.IsNull() || len(resp.RequiresReplace) > 0 {
-		r.planUnknown(ctx, resp, attributes.Status())
+		r.planUnknown(ctx, resp, r.kind.computed())
 		resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, map[string]tftypes.Value{"revision": tftypes.NewValue(tftypes.String, revision)})...)
 		return
 	}
@@ -94,13 +94,13 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	unfinished, diags := req.Private.GetKey(ctx, unfinishedKey)
 	resp.Diagnostics.Append(diags...)
 	if had.ValueString() != revision || len(drift.Elements()) > 0 || len(unfinished) > 0 {
-		r.planUnknown(ctx, resp, attributes.Status())
+		r.planUnknown(ctx, resp, r.kind.computed())
 		resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, map[string]tftypes.Value{"revision": tftypes.NewValue(tftypes.String, revision)})...)
 		return
 	}
 	// Only what no container sees has changed, or nothing: what is computed stays.
 	were := map[string]tftypes.Value{}
-	for name := range attributes.Status() {
+	for name := range r.kind.computed() {
 		were[name] = attributeOf(req.State.Raw, name)
 	}
 	resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, were)...)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
-	"github.com/container-patterns/terraform-provider-pattern/internal/provider/attributes"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/value"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
@@ -33,7 +32,7 @@ func (k Kind) read(raw tftypes.Value) (*written, error) {
 	if !ok {
 		return nil, fmt.Errorf("the instance itself is unknown")
 	}
-	computed := attributes.Status()
+	computed := k.computed()
 	for name := range computed {
 		delete(all, name)
 	}

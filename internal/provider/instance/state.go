@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -29,7 +30,7 @@ type status struct {
 }
 
 // setObserved writes what is computed from what was observed.
-func setObserved(ctx context.Context, state *tfsdk.State, revision string, o *engine.Observation) (diags diag.Diagnostics) {
+func (r *Resource) setObserved(ctx context.Context, state *tfsdk.State, revision string, o *engine.Observation, p *patterns.Progress) (diags diag.Diagnostics) {
 	s := status{Phase: o.Phase, Message: o.Message}
 	for _, g := range o.Groups {
 		s.Desired += int64(g.Desired)
@@ -42,14 +43,18 @@ func setObserved(ctx context.Context, state *tfsdk.State, revision string, o *en
 	}
 	endpoints := map[string][]string{}
 	for k, v := range o.Endpoints {
-		endpoints[k[strings.LastIndex(k, "/")+1:]] = v
+		endpoints[EndpointName(k)] = v
 	}
 	objects := o.Objects
 	if objects == nil {
 		objects = []string{}
 	}
+	computed := map[string]any{"revision": revision, "status": s, "endpoints": endpoints, "objects": objects, "drift": drift}
+	if r.kind.Compute != nil {
+		maps.Copy(computed, r.kind.Compute(o, p))
+	}
 	values := map[string]tftypes.Value{}
-	for name, v := range map[string]any{"revision": revision, "status": s, "endpoints": endpoints, "objects": objects, "drift": drift} {
+	for name, v := range computed {
 		var a attr.Value
 		diags.Append(tfsdk.ValueFrom(ctx, v, state.Schema.GetAttributes()[name].GetType(), &a)...)
 		if diags.HasError() {
@@ -65,6 +70,9 @@ func setObserved(ctx context.Context, state *tfsdk.State, revision string, o *en
 	diags.Append(replaceAttributes(&state.Raw, values)...)
 	return diags
 }
+
+// EndpointName is the name of an observed endpoint, without that of its service.
+func EndpointName(key string) string { return key[strings.LastIndex(key, "/")+1:] }
 
 // replaceAttributes at the root of an object, all at once: SetAttribute would walk the whole schema for each.
 func replaceAttributes(raw *tftypes.Value, values map[string]tftypes.Value) (diags diag.Diagnostics) {
