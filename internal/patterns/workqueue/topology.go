@@ -68,6 +68,11 @@ func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
 	for _, name := range s.names() {
 		s.addStage(t, name, p)
 	}
+	if s.Update != nil {
+		for i := range t.Groups {
+			t.Groups[i].Update.MinReadySeconds = s.Update.MinReady.Seconds()
+		}
+	}
 	p.Apply(t)
 	return t
 }
@@ -142,8 +147,9 @@ func (s *Spec) addQueue(t *topology.Topology, p patterns.Settings) {
 	c.Probes = probes(managementPort)
 
 	config := QueueGroup + "-config"
-	// The server takes a new configuration into use while it runs.
-	t.Configs = append(t.Configs, topology.Config{Name: config, Files: file(s.config()), Reload: true})
+	// The server takes a new configuration into use while it runs. An apply that waits must know that the report it reads
+	// is of the new one: then the server starts anew, and its log with it.
+	t.Configs = append(t.Configs, topology.Config{Name: config, Files: file(s.config()), Reload: !s.Wait})
 	g.Volumes = append(g.Volumes,
 		topology.Volume{Name: configVolume, Config: config},
 		topology.Volume{Name: clientVolume, Secret: &topology.SecretVolume{Name: ClientToken, Own: true}},
