@@ -87,10 +87,11 @@ func (c *counter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Find the payload of a blob. store.ErrNotFound, also for references to anything but blobs.
+// Find the payload of a blob that somebody has uploaded. store.ErrNotFound, also for references to anything but blobs, and
+// for those that were uploaded so long ago that the collection may take them.
 func (k *Keeper) Find(ctx context.Context, ref string) (store.Payload, error) {
 	name, ok := strings.CutPrefix(ref, Blob)
-	if !ok || !blobName.MatchString(name) {
+	if !ok || !blobName.MatchString(name) || name < k.o.Now().UTC().Add(-uploadTime).Format(hour) {
 		return store.Payload{}, store.ErrNotFound
 	}
 	body, size, err := k.o.Bucket.Get(ctx, k.o.Prefix+name)
