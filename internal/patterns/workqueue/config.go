@@ -136,7 +136,7 @@ func (s *Spec) workerConfig(name string) *worker.Config {
 		Queue:   worker.Queue{EndpointsFile: endpointsFolder + "/" + endpointsFile, TokenFile: tokenFolder + "/" + tokenKey},
 		Mode:    stage.Mode,
 		Command: append(append([]string{}, stage.Command...), stage.Args...),
-		Timeout: worker.Duration(duration(stage.Timeout)), KillAfter: worker.Duration(duration(stage.KillAfter)),
+		Timeout: duration(stage.Timeout), KillAfter: duration(stage.KillAfter),
 		WorkDir: workFolder, IndexEnv: envIndex,
 	}
 	c.Identity.Pattern, c.Identity.Instance, c.Identity.Namespace, c.Identity.Container = Name, s.Name, s.Namespace, workload.MainName
