@@ -12,13 +12,13 @@ import (
 	"net/http"
 	"os"
 	"reflect"
-	"time"
 
 	"golang.org/x/net/netutil"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/bucket"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/image"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/settings"
+	"github.com/container-patterns/terraform-provider-pattern/images/queue/clock"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/metrics"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/page"
@@ -26,8 +26,6 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/server"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/sink"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/source"
-	"github.com/container-patterns/terraform-provider-pattern/images/queue/store"
-	"github.com/container-patterns/terraform-provider-pattern/images/queue/store/sqlite"
 )
 
 // Definition is the image.
@@ -42,9 +40,9 @@ func common(c *config.Config) settings.Settings { return c.Settings }
 func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 	c := rt.File.Current()
 	limitMemory()
-	began := time.Now()
-	now := func() time.Time { return began.Add(time.Since(began)) } // by the monotonic clock: steps of the wall clock do not matter
-	s, err := openStore(ctx, rt, now)
+	queueTime := clock.New()
+	now := queueTime.Now
+	s, err := openStore(ctx, rt, queueTime)
 	if err != nil {
 		return err
 	}
@@ -122,6 +120,10 @@ func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 		}
 		return err
 	})
+	rt.Process.Go("save the queue's time", func(ctx context.Context) error {
+		queueTime.Run(ctx, s, func(err error) { rt.Log.Warn("the queue's time is not saved", "error", err.Error()) })
+		return nil
+	})
 	rt.Process.Go("watch the queue", func(ctx context.Context) error { api.Run(ctx); return nil })
 
 	me := identity()
@@ -140,20 +142,6 @@ func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 	})
 	rt.Process.OnFlush("store", func(context.Context) error { return errors.Join(s.Close(), blobs.Close(), buckets.close()) })
 	return nil
-}
-
-// openStore of the configuration's kind.
-func openStore(ctx context.Context, rt *image.Runtime[config.Config], now func() time.Time) (store.Store, error) {
-	c := rt.File.Current()
-	options := store.Options{Now: now, DeduplicationWindow: func() time.Duration { return rt.File.Current().DeduplicationWindow.Std() }}
-	if c.Store.Postgres != nil {
-		return openPostgres(ctx, c.Store.Postgres, options)
-	}
-	s, err := sqlite.Open(ctx, c.Store.Embedded.Directory, options)
-	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
-	}
-	return s, nil
 }
 
 // fixed is what needs a restart.
