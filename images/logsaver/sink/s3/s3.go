@@ -20,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"github.com/minio/minio-go/v7/pkg/signer"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/s3"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/sink/client"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/sink/fault"
@@ -28,12 +29,12 @@ import (
 // A Bucket is a store.
 type Bucket struct {
 	name        string
-	options     options
+	options     s3.Options
 	client      *client.Client
 	credentials *credentials.Credentials // nil: anonymous
 }
 
-// Open reads s3://BUCKET?region=...; see options for what else may follow.
+// Open reads s3://BUCKET?region=...; see Options of images/internal/s3 for what else may follow.
 func Open(address *url.URL) (*Bucket, error) {
 	if address.Host == "" {
 		return nil, errors.New("a bucket is written as s3://name")
@@ -41,13 +42,13 @@ func Open(address *url.URL) (*Bucket, error) {
 	if strings.Trim(address.Path, "/") != "" {
 		return nil, fmt.Errorf("the path %q has no meaning, use bucket.prefix", address.Path)
 	}
-	o, err := parse(address.Query())
+	o, err := s3.Parse(address.Query())
 	if err != nil {
 		return nil, err
 	}
 	b := &Bucket{name: address.Host, options: o, client: client.New(config.Auth{}, config.TLS{})}
-	if !o.anonymous {
-		b.credentials = find(o)
+	if !o.Anonymous {
+		b.credentials = o.Credentials()
 	}
 	return b, nil
 }
@@ -61,11 +62,11 @@ func (b *Bucket) Put(ctx context.Context, key string, content []byte, contentTyp
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:])) // buckets with object lock insist on one
-	if b.options.encryption != "" {
-		request.Header.Set("X-Amz-Server-Side-Encryption", b.options.encryption)
+	if b.options.Encryption != "" {
+		request.Header.Set("X-Amz-Server-Side-Encryption", b.options.Encryption)
 	}
-	if b.options.kmsKey != "" {
-		request.Header.Set("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", b.options.kmsKey)
+	if b.options.KMSKey != "" {
+		request.Header.Set("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", b.options.KMSKey)
 	}
 	return b.do("put object", "s3://"+b.name+"/"+key, request, nil)
 }
@@ -84,9 +85,9 @@ func (b *Bucket) Check(ctx context.Context) error {
 func (b *Bucket) Close() error { return b.client.Close() }
 
 func (b *Bucket) request(ctx context.Context, method, key string, query url.Values, body *bytes.Reader, sum string) (*http.Request, error) {
-	address := *b.options.endpoint
+	address := *b.options.Endpoint
 	path := "/" + key
-	if b.options.pathStyle {
+	if b.options.PathStyle {
 		path = "/" + b.name + path
 	} else {
 		address.Host = b.name + "." + address.Host
@@ -110,7 +111,7 @@ func (b *Bucket) request(ctx context.Context, method, key string, query url.Valu
 // do signs and sends. An answer with a code that is well is no error.
 func (b *Bucket) do(doing, target string, request *http.Request, well func(code string) bool) error {
 	if b.credentials != nil {
-		value, err := b.credentials.GetWithContext(&credentials.CredContext{Client: metadata, Context: request.Context()})
+		value, err := b.credentials.GetWithContext(&credentials.CredContext{Client: s3.Metadata, Context: request.Context()})
 		if err != nil {
 			return fault.Transient(doing, target, fmt.Errorf("get credentials: %w", err))
 		}
@@ -118,7 +119,7 @@ func (b *Bucket) do(doing, target string, request *http.Request, well func(code 
 			return fault.Lasting(doing, target, errors.New("there are no credentials"),
 				"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give the container a role, or add anonymous=true to sink.bucket.url")
 		}
-		request = signer.SignV4(*request, value.AccessKeyID, value.SecretAccessKey, value.SessionToken, b.options.region)
+		request = signer.SignV4(*request, value.AccessKeyID, value.SecretAccessKey, value.SessionToken, b.options.Region)
 	}
 	return b.client.Do(doing, target, request, func(response *http.Response) error {
 		if response.StatusCode/100 == 2 {

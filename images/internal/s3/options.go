@@ -1,3 +1,5 @@
+// Package s3 is how a bucket of Amazon S3, or of what speaks its protocol, is reached: the parameters of its URL, and where
+// its credentials are.
 package s3
 
 import (
@@ -7,38 +9,39 @@ import (
 	"strconv"
 )
 
-// options are the parameters of the URL, by the names that gocloud.dev/blob gives them.
-type options struct {
-	region     string   // region=eu-central-1; default AWS_REGION, AWS_DEFAULT_REGION
-	endpoint   *url.URL // endpoint=https://minio:9000, for servers other than Amazon's; default AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL
-	pathStyle  bool     // use_path_style=true: the bucket is in the path and not in the host's name
-	anonymous  bool     // anonymous=true: requests are not signed
-	profile    string   // profile= of the shared credentials file
-	encryption string   // ssetype=AES256 or aws:kms
-	kmsKey     string   // kmskeyid=
+// Options are the parameters of the URL, by the names that gocloud.dev/blob gives them.
+type Options struct {
+	Region     string   // region=eu-central-1; default AWS_REGION, AWS_DEFAULT_REGION
+	Endpoint   *url.URL // endpoint=https://minio:9000, for servers other than Amazon's; default AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL
+	PathStyle  bool     // use_path_style=true: the bucket is in the path and not in the host's name
+	Anonymous  bool     // anonymous=true: requests are not signed
+	Profile    string   // profile= of the shared credentials file
+	Encryption string   // ssetype=AES256 or aws:kms
+	KMSKey     string   // kmskeyid=
 }
 
-func parse(query url.Values) (options, error) {
-	var o options
+// Parse the parameters. What they leave out comes from the environment.
+func Parse(query url.Values) (Options, error) {
+	var o Options
 	var endpoint string
 	var insecure, dualStack, fips bool
 	for name, values := range query {
 		value, err := values[0], error(nil)
 		switch name {
 		case "region":
-			o.region = value
+			o.Region = value
 		case "endpoint":
 			endpoint = value
 		case "profile":
-			o.profile = value
+			o.Profile = value
 		case "ssetype":
-			o.encryption = value
+			o.Encryption = value
 		case "kmskeyid":
-			o.kmsKey = value
+			o.KMSKey = value
 		case "use_path_style", "s3ForcePathStyle":
-			o.pathStyle, err = strconv.ParseBool(value)
+			o.PathStyle, err = strconv.ParseBool(value)
 		case "anonymous":
-			o.anonymous, err = strconv.ParseBool(value)
+			o.Anonymous, err = strconv.ParseBool(value)
 		case "disable_https", "disableSSL":
 			insecure, err = strconv.ParseBool(value)
 		case "dualstack":
@@ -56,17 +59,17 @@ func parse(query url.Values) (options, error) {
 	if endpoint == "" {
 		endpoint = firstSet("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 	}
-	if o.region == "" {
-		o.region = firstSet("AWS_REGION", "AWS_DEFAULT_REGION")
+	if o.Region == "" {
+		o.Region = firstSet("AWS_REGION", "AWS_DEFAULT_REGION")
 	}
-	if o.region == "" && endpoint != "" {
-		o.region = "us-east-1" // what servers other than Amazon's call themselves
+	if o.Region == "" && endpoint != "" {
+		o.Region = "us-east-1" // what servers other than Amazon's call themselves
 	}
-	if o.region == "" {
+	if o.Region == "" {
 		return o, errors.New("there is no region: add region= or set AWS_REGION")
 	}
 	if endpoint == "" {
-		endpoint = amazon(o.region, dualStack, fips)
+		endpoint = amazon(o.Region, dualStack, fips)
 	}
 	parsed, err := url.Parse(endpoint)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
@@ -82,7 +85,7 @@ func parse(query url.Values) (options, error) {
 	if insecure {
 		parsed.Scheme = "http"
 	}
-	o.endpoint = parsed
+	o.Endpoint = parsed
 	return o, nil
 }
 
