@@ -209,6 +209,14 @@ func (k *kube) holds(t *testing.T, value string) bool {
 	return false
 }
 
+func (k *kube) secret(t *testing.T, instance, name string) string {
+	t.Helper()
+	var secret struct{ Data map[string][]byte }
+	k.do(t, http.MethodGet, k.at("/api/v1 secrets/%s-%s", instance, name), nil, &secret)
+	require.NotEmpty(t, secret.Data["token"])
+	return string(secret.Data["token"])
+}
+
 func (k *kube) data(t *testing.T) []string {
 	t.Helper()
 	var claims struct {
@@ -242,8 +250,10 @@ func (k *kube) serving(t *testing.T, instance string) []string {
 	for _, n := range nodes.Items {
 		for _, a := range n.Status.Addresses {
 			for _, s := range services.Items {
-				if a.Type == "InternalIP" && s.Spec.Ports[0].NodePort != 0 {
-					all = append(all, fmt.Sprintf("%s:%d", a.Address, s.Spec.Ports[0].NodePort))
+				for _, p := range s.Spec.Ports { // a stable group's own has none
+					if a.Type == "InternalIP" && p.NodePort != 0 {
+						all = append(all, fmt.Sprintf("%s:%d", a.Address, p.NodePort))
+					}
 				}
 			}
 		}

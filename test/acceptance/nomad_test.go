@@ -187,6 +187,14 @@ func (n *nomad) holds(t *testing.T, value string) bool {
 	return false
 }
 
+func (n *nomad) secret(t *testing.T, instance, name string) string {
+	t.Helper()
+	v, _, err := n.client.Variables().Read("nomad/jobs/"+instance, n.query)
+	require.NoError(t, err)
+	require.NotEmpty(t, v.Items["secret/"+name+"/token"])
+	return v.Items["secret/"+name+"/token"]
+}
+
 func (n *nomad) data(t *testing.T) []string {
 	t.Helper()
 	volumes, _, err := n.client.HostVolumes().List(nil, n.query)

@@ -38,6 +38,8 @@ type cluster interface {
 	replicas(t *testing.T, instance string) []replica
 	// holds tells whether a secret of the namespace has this value.
 	holds(t *testing.T, value string) bool
+	// secret is the token that an instance has made for itself.
+	secret(t *testing.T, instance, name string) string
 	// data are the names of the volumes of the namespace that outlive replicas.
 	data(t *testing.T) []string
 	// serving are the addresses at which clients find the exposed port "http" now.

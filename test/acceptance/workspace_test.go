@@ -216,7 +216,7 @@ func (w *workspace) differences() string {
 	return string(out)
 }
 
-// instance gives the attributes of a pattern_sidecar in the state; nil where it is not there.
+// instance gives the attributes of a pattern's resource in the state; nil where it is not there.
 func (w *workspace) instance(name string) object {
 	w.Helper()
 	var state struct {
@@ -231,7 +231,7 @@ func (w *workspace) instance(name string) object {
 	}
 	require.NoError(w, json.Unmarshal(w.raw("show", "-json"), &state))
 	for _, r := range state.Values.Root.Resources {
-		if r.Address == "pattern_sidecar."+name {
+		if kind, own, _ := strings.Cut(r.Address, "."); own == name && strings.HasPrefix(kind, "pattern_") {
 			return r.Values
 		}
 	}
