@@ -113,7 +113,7 @@ prepare() {
   make -s build build/bin/images build/bin/tofu
   build/bin/images build -version "$VERSION" -platforms "linux/$(go env GOARCH)" -layout "$BUILD/test/images" -cache "$BUILD/cache"
   make -s test-images
-  need convert:imagemagick
+  need /usr/bin/convert-im6.q16:imagemagick-6.q16
   pictures
   engines_env
   local tag
@@ -125,7 +125,7 @@ prepare() {
     echo "export PATTERN_IMAGES_REPOSITORY=$REGISTRY/pattern PATTERN_IMAGES_TAG=$tag"
     echo "export TEST_WEB_IMAGE=$(sed -n 's/.*"nginx": "\(.*\)".*/\1/p' build/test-images/digests.json)"
     echo "export TEST_IMAGEMAGICK_IMAGE=$(sed -n 's/.*"imagemagick": "\(.*\)".*/\1/p' build/test-images/digests.json)"
-    echo "export TEST_PICTURES=$BUILD/pictures/package/usr/share/tuxpaint/stamps TEST_CONVERT=$(command -v convert)"
+    echo "export TEST_PICTURES=$BUILD/pictures/package/usr/share/tuxpaint/stamps TEST_CONVERT=/usr/bin/convert-im6.q16"
     echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu"
     echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
   } >"$BUILD/test/env"
