@@ -29,10 +29,7 @@ type witness struct {
 
 func newWitness(t *testing.T) *witness {
 	t.Helper()
-	host, _, err := net.SplitHostPort(os.Getenv("REGISTRY")) // both engines reach it there
-	require.NoError(t, err)
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	require.NoError(t, err)
+	listener := listenForContainers(t)
 	w := &witness{address: listener.Addr().String(), seen: map[string]int{}}
 	server := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
@@ -42,6 +39,17 @@ func newWitness(t *testing.T) *witness {
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
 	return w
+}
+
+// listenForContainers listens at an address of this machine that containers of both engines reach.
+func listenForContainers(t *testing.T) net.Listener {
+	t.Helper()
+	host, _, err := net.SplitHostPort(os.Getenv("REGISTRY"))
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	return listener
 }
 
 // tell is the command that says what an item does.
@@ -158,7 +166,7 @@ func TestWorkQueueScaleInInterruptsNothing(t *testing.T) {
 		assert.GreaterOrEqual(s, slices.Max(crowd.changes()), 3)
 		s.unchanged("with the number of workers that the load has made")
 		s.destroy()
-		s.gone("work")
+		s.gone(s.queue())
 		assert.Empty(s, s.data(s.T))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,14 +33,14 @@ func step(command []string) object {
 	return object{
 		"image": os.Getenv("TEST_WEB_IMAGE"), "command": command, "security": object{"user": 65532},
 		"resources": object{"requests": object{"cpu": "10m", "memory": "16Mi"}, "limits": object{"memory": "128Mi"}},
-		"workers":   object{"min": 1, "max": 1},
+		"workers":   object{"min": 1, "max": 1}, "termination": object{"grace": "5s"},
 	}
 }
 
 // workQueue is an instance that the test reaches, and that leaves nothing behind.
 func workQueue(stages object) object {
 	return object{
-		"name": "work", "stages": stages,
+		"stages":   stages,
 		"queue":    object{"expose": object{"reach": "node"}, "resources": object{"requests": object{"cpu": "20m", "memory": "32Mi"}, "limits": object{"memory": "256Mi"}}},
 		"store":    object{"embedded": object{"size": "1Gi", "delete_with_instance": true}},
 		"timeouts": object{"create": "90s", "update": "90s", "delete": "90s"},
@@ -55,13 +56,21 @@ func onQueue(t *testing.T, body func(s *stage)) {
 	on(t, body)
 }
 
-// works writes a configuration whose only instance is this work queue, with its framework images as this run has built them.
-func (s *stage) works(q object, rest ...object) {
+// works writes a configuration with this work queue, and other resources, with framework images as this run has built them.
+func (s *stage) works(q object, others ...object) {
 	s.Helper()
 	p := s.provider()
 	p["images"] = object{"repository": os.Getenv("PATTERN_IMAGES_REPOSITORY"), "tag": os.Getenv("PATTERN_IMAGES_TAG")}
-	s.write(p, append(rest, object{"resource": object{"pattern_work_queue": object{"work": q}}})...)
+	q = with(q, object{"name": s.queue()})
+	resources := object{"pattern_work_queue": object{"work": q}}
+	for _, o := range others {
+		maps.Copy(resources, o)
+	}
+	s.write(p, object{"resource": resources})
 }
+
+// queue is the name of the instance: another one in each namespace, since a Nomad node has one volume of a name.
+func (s *stage) queue() string { return "work-" + strings.TrimPrefix(s.namespace, "acceptance-") }
 
 // A queueClient speaks to the queue's API from outside, with a token as the engine keeps it.
 type queueClient struct {
@@ -71,7 +80,7 @@ type queueClient struct {
 
 func (s *stage) client() *queueClient {
 	s.Helper()
-	return &queueClient{stage: s, token: s.secret(s.T, "work", "client-token")}
+	return &queueClient{stage: s, token: s.secret(s.T, s.queue(), "client-token")}
 }
 
 // errStatus is an answer that is no success.
@@ -84,7 +93,7 @@ func (e *errStatus) Error() string { return fmt.Sprintf("status %d: %s", e.code,
 
 // once sends one request to one of the servers.
 func (c *queueClient) once(method, path string, body, into any) error {
-	addresses := c.serving(c.T, "work")
+	addresses := c.serving(c.T, c.queue())
 	if len(addresses) == 0 {
 		return errors.New("nobody serves")
 	}
@@ -244,7 +253,7 @@ func (c *queueClient) outputNames() (all []string) {
 // workers of a stage that run.
 func (s *stage) workers(stage string) (all []replica) {
 	s.Helper()
-	for _, r := range s.replicas(s.T, "work") {
+	for _, r := range s.replicas(s.T, s.queue()) {
 		if r.Group == stage {
 			all = append(all, r)
 		}
