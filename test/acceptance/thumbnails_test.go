@@ -50,11 +50,6 @@ func TestThumbnailsOfAllPicturesWhateverIsKilled(t *testing.T) {
 			address := forward(t, strings.TrimPrefix(store.Endpoint, "http://"))
 			store.MakeBucket(t, "pictures")
 			store.MakeBucket(t, "thumbnails")
-			for name, path := range inputs {
-				content, err := os.ReadFile(path)
-				require.NoError(t, err)
-				store.Put(t, "pictures", name, content)
-			}
 			bucket := func(name string) string {
 				return fmt.Sprintf("s3://%s?endpoint=http://%s&region=%s&use_path_style=true", name, address, store.Region)
 			}
@@ -64,14 +59,23 @@ func TestThumbnailsOfAllPicturesWhateverIsKilled(t *testing.T) {
 				"pictures_url": bucket("pictures"), "thumbnails_url": bucket("thumbnails"),
 				"access_key": store.AccessKey, "secret_key": store.SecretKey,
 			})
-			havoc := s.startHavoc("thumbnails")
-			r := s.apply() // waits until the queue is drained
+			s.setenv("TF_VAR_wait", "false")
+			s.apply()
+			begun, havoc := time.Now(), s.startHavoc("thumbnails")
+			for name, path := range inputs {
+				content, err := os.ReadFile(path)
+				require.NoError(t, err)
+				store.Put(t, "pictures", name, content)
+			}
+			eventually(t, 5*time.Minute, func() bool { return len(store.Objects(t, "thumbnails")) >= pictures }, "thumbnails are missing")
 			kills := havoc()
-			t.Logf("%d pictures in %s, while these were killed: %v", pictures, r.Took.Round(time.Second), kills)
+			t.Logf("%d pictures in %s, while these were killed: %v", pictures, time.Since(begun).Round(time.Second), kills)
 			for _, kind := range []string{"a worker", "the queue's server", "the node's agent"} {
 				assert.NotZero(t, kills[kind], "%s was never killed", kind)
 			}
 
+			s.setenv("TF_VAR_wait", "true")
+			s.apply() // until the queue says that nothing is left to do
 			got := store.Objects(t, "thumbnails")
 			assert.Len(t, got, pictures)
 			for name, sum := range wanted {

@@ -22,10 +22,11 @@ provider "pattern" {
 # but ImageMagick, which knows nothing of queues; each stage is one of its commands, from an input file to an output file.
 resource "pattern_work_queue" "thumbnails" {
   name = "thumbnails"
-  wait = var.wait # until each picture is done
+  wait = var.wait
 
+  # Either the pictures that are there, or those that come as well.
   source = {
-    bucket = { url = var.pictures_url }
+    bucket = { url = var.pictures_url, watch = var.wait ? null : "2s" }
   }
 
   stages = {

@@ -31,7 +31,7 @@ variable "workers" {
 }
 
 variable "wait" {
-  description = "Whether terraform apply waits until each picture is done."
+  description = "Whether terraform apply waits until each picture that is there is done. Otherwise new ones are looked for all the time."
   type        = bool
   default     = true
 }
