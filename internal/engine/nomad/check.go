@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
@@ -82,7 +83,7 @@ func reloadingAt(t *topology.Topology, config string) string {
 
 func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
 	if n := count(g, topology.Init); n > 1 {
-		l.Add("init", "Nomad starts all init containers at once, in no order, and there are %d: make them one", n)
+		l.Add(initsAt(g), "Nomad starts all init containers at once, in no order, and there are %d%s", n, whose(g))
 	}
 	if c := g.Completion; g.Identity == topology.ToCompletion && c != nil && c.Parallelism > 0 && c.Parallelism < c.Count {
 		l.Add("parallelism", "Nomad runs all %d replicas of a batch job at once: set parallelism to that, or leave it out", c.Count)
@@ -117,6 +118,24 @@ func checkGroup(l *fault.List, t *topology.Topology, g *topology.Group) {
 	for i := range g.Containers {
 		checkContainer(l, g, &g.Containers[i])
 	}
+}
+
+// initsAt is where the user wrote init containers; those of the framework are nobody's.
+func initsAt(g *topology.Group) string {
+	for _, c := range g.Containers {
+		if at, _, indexed := strings.Cut(c.Origin, "init["); c.Role == topology.Init && !c.Framework && indexed {
+			return at + "init"
+		}
+	}
+	return "init"
+}
+
+// whose init containers there are, and what to do.
+func whose(g *topology.Group) string {
+	if slices.ContainsFunc(g.Containers, func(c topology.Container) bool { return c.Role == topology.Init && c.Framework }) {
+		return ", one of them the framework's own: do it in the image, or in the command"
+	}
+	return ": make them one"
 }
 
 func hasKeys(t *topology.Topology, secret string) bool {

@@ -46,9 +46,9 @@ func (r *Resource) explain(doing string, key topology.Key, err error) (summary, 
 	case errors.As(err, &notReady):
 		return what + " did not become ready: " + notReady.Reason, notReady.Error()
 	case errors.As(err, &work) && work.waited > 0:
-		return what + " still has work to do", work.Error() + "\n\nIt goes on working. Apply again to go on waiting; timeouts = { create = \"...\", update = \"...\" } gives it longer, and wait = false does not wait."
+		return what + " still has work to do", work.Error() + "\n\nIt goes on working. Apply again to go on waiting; timeouts = { create = \"...\", update = \"...\" } gives it longer, and wait = false does not wait." + untaint(doing)
 	case errors.As(err, &work):
-		return what + " has dead letters", work.Error() + "\n\nMend what is wrong, let them be tried again (on the page, or by `workqueue redrive STAGE -all`), or remove them (`workqueue purge STAGE -state dead`), and apply again."
+		return what + " has dead letters", work.Error() + "\n\nMend what is wrong, let them be tried again (on the page, or by `workqueue redrive STAGE -all`), or remove them (`workqueue purge STAGE -state dead`), and apply again." + untaint(doing)
 	case errors.As(err, &remains):
 		return what + " is not gone yet", remains.Error() + "\n\nApply again to go on waiting. An object that keeps its finalizers waits for whoever set them; timeouts = { delete = \"...\" } gives it longer."
 	}
@@ -57,4 +57,12 @@ func (r *Resource) explain(doing string, key topology.Key, err error) (summary, 
 
 func importID(key topology.Key) string {
 	return strings.TrimPrefix(key.Namespace+"/"+key.Name, "/")
+}
+
+// untaint is what to do where Terraform would make anew what runs.
+func untaint(doing string) string {
+	if doing != "create" {
+		return ""
+	}
+	return " Terraform calls a creation that has failed tainted and would make the instance anew: `terraform untaint` keeps it."
 }

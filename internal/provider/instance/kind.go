@@ -26,7 +26,7 @@ type Kind struct {
 	// Attributes besides those of every resource.
 	Attributes attributes.Map
 	// Computed attributes besides those of every resource, and what computes them: from what was observed, and from the
-	// newest report of its work, which is nil where none could be read.
+	// newest report of its work, which is nil where none could be read. What it leaves out stays as it was.
 	Computed attributes.Map
 	Compute  func(o *engine.Observation, p *patterns.Progress) map[string]any
 	// New gives an empty spec, to decode into.

@@ -67,6 +67,11 @@ func (r *Resource) setObserved(ctx context.Context, state *tfsdk.State, revision
 		}
 		values[name] = value
 	}
+	for name, a := range r.kind.Computed { // what has never been known is null
+		if _, set := values[name]; !set && !attributeOf(state.Raw, name).IsKnown() {
+			values[name] = tftypes.NewValue(a.GetType().TerraformType(ctx), nil)
+		}
+	}
 	diags.Append(replaceAttributes(&state.Raw, values)...)
 	return diags
 }

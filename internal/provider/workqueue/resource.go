@@ -24,7 +24,7 @@ func Kind() instance.Kind {
 
 // compute where the API is, and how many items there are.
 func compute(o *engine.Observation, p *patterns.Progress) map[string]any {
-	out := map[string]any{"url": "", "page_url": "", "counts": map[string]map[string]int64{}}
+	out := map[string]any{"url": "", "page_url": ""}
 	for key, addresses := range o.Endpoints {
 		if instance.EndpointName(key) == workqueue.HTTPPort && len(addresses) > 0 {
 			out["url"], out["page_url"] = "http://"+addresses[0], "http://"+addresses[0]+"/"
