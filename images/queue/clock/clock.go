@@ -40,7 +40,7 @@ type Clock struct {
 // New clock.
 func New() *Clock {
 	start := time.Now()
-	return with(time.Now, func() time.Duration { return time.Since(start) })
+	return with(wall, func() time.Duration { return time.Since(start) })
 }
 
 func with(wall func() time.Time, since func() time.Duration) *Clock {
