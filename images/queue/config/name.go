@@ -10,6 +10,9 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 )
 
+// IsStageName tells whether a stage may be named so.
+func IsStageName(name string) bool { return stageName.MatchString(name) }
+
 // CheckName says what is wrong with the name of an item or an output. A name is UTF-8, of segments divided by single
 // slashes, none of which is empty, "." or ".."; control characters are refused.
 func CheckName(name string) error {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/store"
@@ -81,22 +82,42 @@ func storeProblem(err error) *problem {
 	return &problem{http.StatusInternalServerError, "internal", "the request failed: " + err.Error()}
 }
 
-// bodyTime is how long a body may take for each MiB, and at least.
-const bodyTime = 30 * time.Second
+const (
+	// bodyTime is how long a body may take; one of a payload, each piece of it.
+	bodyTime = 30 * time.Second
+	// largeBytes are what large bodies may take of memory at once; those that are no larger than a kept buffer do not count.
+	largeBytes = 32 << 20
+)
 
 // decode a JSON body, strictly and within the limit.
 func (s *Server) decode(r *request, into any) error {
-	limit := s.config.Load().Limits.BodyBytes
+	limit := s.plan.Load().Limits.BodyBytes
 	if r.ContentLength > limit {
 		return &problem{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body has %d bytes, at most %d are allowed: send fewer items at once, and large contents by PUT or POST /v1/payloads", r.ContentLength, limit)}
 	}
-	_ = http.NewResponseController(r.w).SetReadDeadline(time.Now().Add(bodyTime)) // not every connection has one
+	if size := r.ContentLength; size < 0 || size > keepBuffer {
+		if size < 0 {
+			size = limit
+		}
+		size = min(size, largeBytes)
+		if err := s.large.Acquire(r.Context(), size); err != nil {
+			return err
+		}
+		defer s.large.Release(size)
+		_ = http.NewResponseController(r.w).SetReadDeadline(time.Now().Add(bodyTime)) // not every connection has one
+	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer release(b)
 	if _, err := b.ReadFrom(http.MaxBytesReader(r.w, r.Body, limit)); err != nil {
 		return bodyProblem(err)
 	}
 	_ = http.NewResponseController(r.w).SetReadDeadline(time.Time{})
+	if b.Len() == 0 {
+		return invalid("the request needs a body of JSON")
+	}
+	if !utf8.Valid(b.Bytes()) { // it would be replaced silently, also in names
+		return invalid("the body is not UTF-8")
+	}
 	d := json.NewDecoder(b)
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -131,7 +152,7 @@ func jsonFault(err error) string {
 
 // batch says whether there are too many entries, or none.
 func (s *Server) batch(n int) error {
-	switch most := s.config.Load().Limits.Batch; {
+	switch most := s.plan.Load().Limits.Batch; {
 	case n == 0:
 		return invalid("there are no entries in the request")
 	case n > most:

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/config"
@@ -24,63 +24,65 @@ const (
 
 // tokens are kept as digests, so that comparing takes the same time whatever is compared.
 type tokens struct {
-	files map[who]string
+	files  [2]tokenFile
+	known  atomic.Pointer[[]token]
+	looked atomic.Int64 // nanoseconds since 1970
+}
 
-	mu     sync.RWMutex
-	known  map[[sha256.Size]byte]who
-	looked time.Time
-	seen   string
+type tokenFile struct {
+	role who
+	path string
+}
+
+type token struct {
+	digest [sha256.Size]byte
+	role   who
 }
 
 // Looked at again so often: a secret that was exchanged is known soon.
 const tokensEvery = 2 * time.Second
 
 func readTokens(c config.Tokens) (*tokens, error) {
-	t := &tokens{files: map[who]string{client: c.ClientFile, worker: c.WorkerFile}}
+	t := &tokens{files: [2]tokenFile{{client, c.ClientFile}, {worker, c.WorkerFile}}}
+	t.looked.Store(time.Now().UnixNano())
 	return t, t.read()
 }
 
 // read the files, one token a line. What was known stays where they cannot be read.
 func (t *tokens) read() error {
-	known := map[[sha256.Size]byte]who{}
-	for role, file := range t.files {
-		raw, err := os.ReadFile(file)
+	var known []token
+	for _, file := range t.files {
+		raw, err := os.ReadFile(file.path)
 		if err != nil {
 			return fmt.Errorf("read tokens: %w", err)
 		}
 		lines := strings.Fields(string(raw))
 		if len(lines) == 0 {
-			return fmt.Errorf("read tokens: %s is empty: it must hold a token", file)
+			return fmt.Errorf("read tokens: %s is empty: it must hold a token", file.path)
 		}
 		for _, line := range lines {
-			known[sha256.Sum256([]byte(line))] |= role
+			known = append(known, token{sha256.Sum256([]byte(line)), file.role})
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.known, t.looked = known, time.Now()
+	t.known.Store(&known)
 	return nil
 }
 
 // of a request: what its token allows.
 func (t *tokens) of(r *http.Request) who {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if text = strings.TrimSpace(text); !strings.EqualFold(scheme, "Bearer") || text == "" {
 		return nobody
 	}
-	t.mu.RLock()
-	stale := time.Since(t.looked) > tokensEvery
-	t.mu.RUnlock()
-	if stale {
-		_ = t.read() // those that are known stay
+	now := time.Now().UnixNano()
+	if looked := t.looked.Load(); (now-looked > int64(tokensEvery) || now < looked) && t.looked.CompareAndSwap(looked, now) {
+		_ = t.read() // those that are known stay; one request looks, the others go on
 	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	digest := sha256.Sum256([]byte(text))
 	allowed := nobody
-	for k, role := range t.known {
-		if subtle.ConstantTimeCompare(k[:], sum[:]) == 1 {
-			allowed |= role
+	for _, k := range *t.known.Load() {
+		if subtle.ConstantTimeCompare(k.digest[:], digest[:]) == 1 {
+			allowed |= k.role
 		}
 	}
 	return allowed

@@ -24,6 +24,9 @@ func (s *Server) items(r *request) error {
 	if state != "" && !slices.Contains(api.States, state) {
 		return invalid(fmt.Sprintf("state: %q is none of %v", state, api.States))
 	}
+	if err := s.known(r); err != nil {
+		return err
+	}
 	list, err := s.o.Store.List(r.Context(), store.Query{Stage: r.stage, State: state, After: after, Limit: limit})
 	if err != nil {
 		return err
@@ -79,6 +82,21 @@ func (s *Server) content(r *request) error {
 		return err
 	}
 	return s.stream(r, i.Payload)
+}
+
+// known says whether a stage is configured, or was and has items.
+func (s *Server) known(r *request) error {
+	if _, ok := s.plan.Load().Stages[r.stage]; ok {
+		return nil
+	}
+	stats, err := s.o.Store.Stats(r.Context())
+	if err != nil {
+		return err
+	}
+	if _, ok := stats.Stages[r.stage]; !ok {
+		return &problem{http.StatusNotFound, "not_found", fmt.Sprintf("there is no stage %q", r.stage)}
+	}
+	return nil
 }
 
 func (s *Server) named(r *request) (*store.Item, error) {
@@ -166,6 +184,9 @@ func (s *Server) purge(r *request) error {
 
 func (s *Server) selected(r *request) (in api.SelectRequest, err error) {
 	if err := s.decode(r, &in); err != nil {
+		return in, err
+	}
+	if err := s.known(r); err != nil {
 		return in, err
 	}
 	if len(in.Names) > 0 {

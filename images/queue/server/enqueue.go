@@ -5,12 +5,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/config"
@@ -27,7 +28,7 @@ func (s *Server) enqueue(r *request) error {
 	if err := s.batch(len(in.Items)); err != nil {
 		return err
 	}
-	c := s.config.Load()
+	c := s.plan.Load()
 	out := api.EnqueueAnswer{Items: make([]api.Enqueued, len(in.Items))}
 	all := make([]store.NewItem, 0, len(in.Items))
 	of := make([]int, 0, len(in.Items)) // the entry of each item
@@ -76,7 +77,7 @@ func (s *Server) put(r *request, all []store.NewItem, of []int, out []api.Enqueu
 // push one item whose content is the body: PUT /v1/items/{name}.
 func (s *Server) push(r *request) error {
 	begun := time.Now()
-	c, q := s.config.Load(), r.URL.Query()
+	c, q := s.plan.Load(), r.URL.Query()
 	e := &api.NewItem{Name: r.name, Stage: q.Get("stage"), Delay: q.Get("delay"), Group: q.Get("group"), DeduplicationID: q.Get("deduplication_id")}
 	if text := q.Get("priority"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -90,13 +91,17 @@ func (s *Server) push(r *request) error {
 			return invalid(fmt.Sprintf("%s: there is no such parameter", k))
 		}
 	}
+	if err := config.CheckName(e.Name); err != nil { // where a path names it, none is made up
+		return invalid(err.Error())
+	}
 	items, err := s.newItems(r, c, e)
 	if err != nil {
 		return err
 	}
-	p, err := s.o.Payloads.Keep(r.Context(), s.body(r))
+	body := s.body(r)
+	p, err := s.o.Payloads.Keep(r.Context(), body)
 	if err != nil {
-		return bodyOr(err)
+		return body.blame(err)
 	}
 	of := make([]int, len(items))
 	for i := range items {
@@ -110,41 +115,8 @@ func (s *Server) push(r *request) error {
 	return r.answer(out[0])
 }
 
-// body of a payload: as long as is allowed, and each piece of it in time.
-func (s *Server) body(r *request) io.Reader {
-	limit := s.config.Load().Limits.ItemBytes
-	return &patient{Reader: http.MaxBytesReader(r.w, r.Body, limit), deadline: http.NewResponseController(r.w).SetReadDeadline}
-}
-
-// patient reads as long as something comes.
-type patient struct {
-	io.Reader
-	deadline func(time.Time) error
-	set      time.Time
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	if now := time.Now(); now.Sub(p.set) > bodyTime/10 {
-		p.set = now
-		_ = p.deadline(now.Add(bodyTime)) // not every connection has one
-	}
-	n, err := p.Reader.Read(b)
-	if err == io.EOF {
-		_ = p.deadline(time.Time{})
-	}
-	return n, err
-}
-
-// bodyOr tells a body that broke off from a storage that failed.
-func bodyOr(err error) error {
-	if strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "i/o timeout") {
-		return bodyProblem(err)
-	}
-	return err
-}
-
 // newItems of one entry: one for each stage that it goes to. It gives the entry a name if it has none.
-func (s *Server) newItems(r *request, c *config.Config, e *api.NewItem) ([]store.NewItem, error) {
+func (s *Server) newItems(r *request, c *plan, e *api.NewItem) ([]store.NewItem, error) {
 	if e.Name == "" {
 		e.Name = newName(s.o.Now())
 	}
@@ -158,10 +130,11 @@ func (s *Server) newItems(r *request, c *config.Config, e *api.NewItem) ([]store
 	if item.Priority < 0 || item.Priority > api.MaxPriority {
 		return nil, invalid(fmt.Sprintf("priority: must be 0 to %d, got %d", api.MaxPriority, item.Priority))
 	}
-	for what, id := range map[string]string{"group": e.Group, "deduplication_id": e.DeduplicationID} {
-		if len(id) > api.MaxIDBytes || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) {
-			return nil, invalid(fmt.Sprintf("%s: must be at most %d bytes of UTF-8 without control characters", what, api.MaxIDBytes))
-		}
+	if err := checkID("group", e.Group); err != nil {
+		return nil, err
+	}
+	if err := checkID("deduplication_id", e.DeduplicationID); err != nil {
+		return nil, err
 	}
 	var err error
 	if item.Delay, err = length("delay", e.Delay, api.MaxDelay); err != nil {
@@ -170,7 +143,7 @@ func (s *Server) newItems(r *request, c *config.Config, e *api.NewItem) ([]store
 	var stages []string
 	switch _, known := c.Stages[e.Stage]; {
 	case e.Stage == "":
-		if stages = c.Entries(); len(stages) == 0 {
+		if stages = c.entries; len(stages) == 0 {
 			return nil, invalid("no stage is fed by the source: name a stage")
 		}
 	case !known:
@@ -193,6 +166,13 @@ func (s *Server) newItems(r *request, c *config.Config, e *api.NewItem) ([]store
 		}
 	}
 	return out, nil
+}
+
+func checkID(what, id string) error {
+	if len(id) > api.MaxIDBytes || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		return invalid(fmt.Sprintf("%s: must be at most %d bytes of UTF-8 without control characters", what, api.MaxIDBytes))
+	}
+	return nil
 }
 
 // payloadOf an entry: at most one of its three forms.
@@ -218,10 +198,10 @@ func (s *Server) payloadOf(r *request, e *api.NewItem) (store.Payload, error) {
 
 // keep content that is in memory.
 func (s *Server) keep(r *request, content []byte) (store.Payload, error) {
-	if limit := s.config.Load().Limits.ItemBytes; int64(len(content)) > limit {
+	if limit := s.plan.Load().Limits.ItemBytes; int64(len(content)) > limit {
 		return store.Payload{}, &problem{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("a content has %d bytes, at most %d are allowed", len(content), limit)}
 	}
-	if len(content) <= s.config.Load().Payloads.InlineBytes {
+	if len(content) <= s.plan.Load().Payloads.InlineBytes {
 		return store.Payload{Data: content, Size: int64(len(content))}, nil
 	}
 	return s.o.Payloads.Keep(r.Context(), bytes.NewReader(content))

@@ -45,7 +45,12 @@ func (s *Server) sample(ctx context.Context) {
 			if err != nil {
 				continue // whoever asks for the status is told
 			}
-			s.past.add(now, s.config.Load().Order(), func(stage string) counters {
+			for stage, has := range stats.Stages { // should a wake-up ever be lost, it is late by a second
+				if has.Counts[api.Waiting] > 0 {
+					s.waiters.wake(stage, wakes)
+				}
+			}
+			s.past.add(now, s.plan.Load().Order(), func(stage string) counters {
 				has := stats.Stages[stage]
 				return counters{depth: open(has) - has.Counts[api.InFlight], done: has.DoneTotal, dead: has.Counts[api.Dead]}
 			})
@@ -116,7 +121,7 @@ func (s *Server) history(r *request) error {
 	p := &s.past
 	p.mu.Lock()
 	out := api.History{StepSeconds: int(stepTime.Seconds()), End: p.end, Stages: []api.StageHistory{}}
-	for _, name := range s.config.Load().Order() {
+	for _, name := range s.plan.Load().Order() {
 		one := p.stages[name]
 		if one == nil {
 			one = &stagePast{}

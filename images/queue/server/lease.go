@@ -30,9 +30,9 @@ func leaseToken(i *store.Item) string {
 }
 
 func parseLease(token string) (l lease, err error) {
-	parts := strings.Split(token, ".")
+	parts := strings.SplitN(token, ".", 6)
 	numbers := [4]int64{}
-	if len(parts) != 1+len(numbers) || len(token) > 256 {
+	if len(token) > 256 || len(parts) != 1+len(numbers) || !config.IsStageName(parts[0]) {
 		return l, invalid(fmt.Sprintf("lease: %.64q is not one that was given", token))
 	}
 	for i := range numbers {
@@ -90,7 +90,7 @@ func (s *Server) ack(r *request) error {
 	if err := s.batch(len(in.Items)); err != nil {
 		return err
 	}
-	c := s.config.Load()
+	c := s.plan.Load()
 	out := api.ResultsAnswer{Results: make([]*api.Error, len(in.Items))}
 	commits := make([]store.Commit, 0, len(in.Items))
 	of := make([]int, 0, len(in.Items))
@@ -118,7 +118,7 @@ func (s *Server) ack(r *request) error {
 		now := s.o.Now()
 		for n, i := range of {
 			if out.Results[i] = asError(results[n]); results[n] == nil {
-				s.ended(leases[n], "done", now)
+				s.ended(leases[n], outcomeDone, now)
 			}
 		}
 	}
@@ -128,16 +128,17 @@ func (s *Server) ack(r *request) error {
 
 // ended counts the end of an attempt.
 func (s *Server) ended(l lease, outcome string, now time.Time) {
-	s.o.Metrics.Attempts.WithLabelValues(l.stage, outcome).Inc()
+	m := s.meters.of(l.stage)
+	m.outcomes[outcome].Inc()
 	if took, known := s.flight.end(l.ID, now); known {
-		s.o.Metrics.Work.WithLabelValues(l.stage).Observe(took.Seconds())
+		m.work.Observe(took.Seconds())
 	}
 }
 
 // commit is what becomes of an item's outputs: items of the stages that take from its own, or outputs of the pipeline.
-func (s *Server) commit(r *request, c *config.Config, l lease, outputs []api.Output) (store.Commit, error) {
+func (s *Server) commit(r *request, c *plan, l lease, outputs []api.Output) (store.Commit, error) {
 	out := store.Commit{Lease: l.Lease}
-	next := c.Next(l.stage)
+	next := c.next[l.stage]
 	for i := range outputs {
 		o := &outputs[i]
 		if err := config.CheckName(o.Name); err != nil {
@@ -164,7 +165,7 @@ func (s *Server) commit(r *request, c *config.Config, l lease, outputs []api.Out
 			out.Items = append(out.Items, store.NewItem{Stage: stage, Name: name, Priority: l.priority, Payload: p})
 		}
 		if len(next) == 0 {
-			name := c.ResultName(l.stage, o.Name)
+			name := c.resultName(l.stage, o.Name)
 			if err := config.CheckName(name); err != nil {
 				return out, invalid(err.Error())
 			}
@@ -217,11 +218,11 @@ func (s *Server) nack(r *request) error {
 func outcome(b store.GiveBack) string {
 	switch {
 	case b.Release:
-		return "released"
+		return outcomeReleased
 	case b.Dead:
-		return "dead"
+		return outcomeDead
 	}
-	return "retried"
+	return outcomeRetried
 }
 
 // giveBack is what a worker's word means: a dead letter when it says so, or when the attempts are used up.
@@ -234,7 +235,7 @@ func (s *Server) giveBack(l lease, n *api.Nack) (store.GiveBack, error) {
 	if len(f.ErrorTail) > api.ErrorTailBytes {
 		f.ErrorTail = f.ErrorTail[len(f.ErrorTail)-api.ErrorTailBytes:]
 	}
-	f.ErrorTail, f.Reason, f.Worker = strings.ToValidUTF8(f.ErrorTail, "\uFFFD"), cut(f.Reason, 1024), cut(f.Worker, api.MaxIDBytes)
+	f.ErrorTail, f.Reason, f.Worker = clean(strings.ToValidUTF8(f.ErrorTail, "\uFFFD")), cut(f.Reason, 1024), cut(f.Worker, api.MaxIDBytes)
 	b.Failure = &f
 	stage := s.stage(l.stage)
 	if b.Dead = n.Permanent || l.attempt >= stage.MaxAttempts; b.Dead {
@@ -254,5 +255,8 @@ func cut(s string, most int) string {
 	if len(s) > most {
 		s = s[:most]
 	}
-	return strings.ToValidUTF8(s, "")
+	return clean(strings.ToValidUTF8(s, ""))
 }
+
+// clean of NUL, which databases do not take.
+func clean(s string) string { return strings.ReplaceAll(s, "\x00", "\uFFFD") }

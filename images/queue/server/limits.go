@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
 )
 
@@ -12,57 +14,72 @@ import (
 type limits struct {
 	mu    sync.Mutex
 	known map[string]limit
+	reads singleflight.Group
 }
 
 type limit struct {
 	n       int
 	bounded bool
-	read    time.Time
+	read    time.Time // when the reading began
 }
 
-// limitEvery is well within the time that the scaler gives (scale.Grace).
-const limitEvery = scale.Grace / 2
+const (
+	// limitEvery is well within the time that the scaler gives (scale.Grace).
+	limitEvery = scale.Grace / 2
+	// takeTime after a mark was read nothing may be given by it any more: the scaler looks scale.Grace after it has set one.
+	takeTime = scale.Grace * 9 / 10
+	// markTime bounds one reading of a mark.
+	markTime = 5 * time.Second
+)
 
 // marks are those of the store.
 type marks interface {
 	Mark(ctx context.Context, key string) (string, error)
 }
 
-// drains tells whether a worker gets nothing more, as it is about to be taken away. A mark that is left of a stage that is
-// no longer scaled counts for nothing.
-func (s *Server) drains(ctx context.Context, stage string, index int) (bool, error) {
-	c := s.config.Load()
-	if w := c.Stages[stage].Workers; c.Scale == nil || *w.Min == *w.Max {
-		return false, nil
+// scaled says whether the number of a stage's workers changes. A mark that is left of a stage that is no longer scaled
+// counts for nothing.
+func (s *Server) scaled(stage string) bool {
+	c := s.plan.Load()
+	w := c.Stages[stage].Workers
+	return c.Scale != nil && w.Min != nil && w.Max != nil && *w.Min != *w.Max
+}
+
+// drains tells whether a worker gets nothing more, as it is about to be taken away, and as of when; never where nothing is
+// scaled.
+func (s *Server) drains(ctx context.Context, stage string, index int) (read time.Time, drains bool, err error) {
+	if !s.scaled(stage) {
+		return time.Time{}, false, nil
 	}
-	return s.limits.reached(ctx, s.o.Store, stage, index)
+	known, err := s.limits.of(ctx, s.o.Store, stage)
+	return known.read, known.bounded && index >= known.n, err
 }
 
-// reached tells whether a worker of an index is to drain.
-func (l *limits) reached(ctx context.Context, m marks, stage string, index int) (bool, error) {
-	known, err := l.of(ctx, m, stage)
-	return known.bounded && index >= known.n, err
-}
-
+// of a stage. Who asks while it is read waits for that.
 func (l *limits) of(ctx context.Context, m marks, stage string) (limit, error) {
 	l.mu.Lock()
 	known, ok := l.known[stage]
 	l.mu.Unlock()
-	begun := time.Now()
-	if ok && begun.Sub(known.read) < limitEvery {
+	if ok && time.Since(known.read) < limitEvery {
 		return known, nil
 	}
-	text, err := m.Mark(ctx, scale.MarkKey(stage))
-	if err != nil {
-		return limit{}, err
-	}
-	n, bounded := scale.Limit(text)
-	known = limit{n: n, bounded: bounded, read: begun}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.known == nil {
-		l.known = map[string]limit{}
-	}
-	l.known[stage] = known
-	return known, nil
+	got, err, _ := l.reads.Do(stage, func() (any, error) {
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTime) // others wait for it too
+		defer cancel()
+		text, err := m.Mark(ctx, scale.MarkKey(stage))
+		if err != nil {
+			return limit{}, err
+		}
+		n, bounded := scale.Limit(text)
+		known := limit{n: n, bounded: bounded, read: begun}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.known == nil {
+			l.known = map[string]limit{}
+		}
+		l.known[stage] = known
+		return known, nil
+	})
+	return got.(limit), err
 }

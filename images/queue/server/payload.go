@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/store"
@@ -23,15 +25,19 @@ func (s *Server) uploaded(r *request, ref string) (store.Payload, error) {
 
 // upload content: POST /v1/payloads.
 func (s *Server) upload(r *request) error {
-	p, sum, err := s.o.Payloads.Upload(r.Context(), s.body(r))
+	body := s.body(r)
+	p, sum, err := s.o.Payloads.Upload(r.Context(), body)
 	if err != nil {
-		return bodyOr(err)
+		return body.blame(err)
 	}
 	return r.answer(api.PayloadAnswer{Payload: p.Ref, Size: p.Size, SHA256: sum})
 }
 
 // download content for a worker: GET /v1/payloads/{ref}.
 func (s *Server) download(r *request) error {
+	if r.name == "" || !utf8.ValidString(r.name) || strings.ContainsFunc(r.name, unicode.IsControl) {
+		return &problem{http.StatusNotFound, "not_found", fmt.Sprintf("there is no content %.128q", r.name)}
+	}
 	return s.stream(r, store.Payload{Ref: r.name, Size: -1})
 }
 
@@ -57,7 +63,7 @@ func (s *Server) stream(r *request, p store.Payload) error {
 	if sized, ok := body.(interface{ Size() int64 }); ok && sized.Size() >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(sized.Size(), 10))
 	}
-	if _, err := io.Copy(r.w, body); err != nil {
+	if _, err := io.Copy(&steady{to: r.w, connection: http.NewResponseController(r.w)}, body); err != nil {
 		if r.Context().Err() == nil {
 			s.o.Log.Warn("content broke off", "path", r.URL.Path, "error", err.Error())
 		}

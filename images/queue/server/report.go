@@ -33,7 +33,7 @@ func (s *Server) report(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(s.config.Load().Report.Std()):
+		case <-time.After(s.plan.Load().Report.Std()):
 		}
 	}
 }

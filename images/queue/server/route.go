@@ -2,12 +2,14 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
+	"github.com/container-patterns/terraform-provider-pattern/images/queue/config"
 )
 
 // A request on its way: the stage and the name of its path.
@@ -39,10 +41,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		}
 	}()
 	r := &request{Request: hr, w: w}
+	if hr.ContentLength != 0 {
+		// Also of a body that nobody reads: it is read away before the next request.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // not every connection has one
+	}
 	routes := find(r)
 	if routes == nil {
 		if strings.HasPrefix(hr.URL.Path, "/v1/") {
-			s.fail(w, hr, &problem{http.StatusNotFound, "not_found", "there is no " + hr.URL.Path + " here: see /v1/openapi.yaml"})
+			s.fail(w, hr, &problem{http.StatusNotFound, "not_found", fmt.Sprintf("there is no %q here", hr.URL.Path) + ": see /v1/openapi.yaml"})
 			return
 		}
 		s.o.Page.ServeHTTP(w, hr)
@@ -107,6 +113,12 @@ var (
 	purgeRoute    = []route{{http.MethodPost, client, (*Server).purge}}
 )
 
+// named are the routes whose names are the rest of the path.
+var named = []struct {
+	prefix string
+	to     []route
+}{{"items/", pushRoute}, {"outputs/", outputRoute}, {"payloads/", payloadRoute}}
+
 // find the routes of a path, and take the stage and the name out of it. Names are whatever follows, slashes included.
 func find(r *request) []route {
 	path := r.URL.Path
@@ -130,31 +142,37 @@ func find(r *request) []route {
 	case "/v1/leases/nack":
 		return nackRoute
 	}
-	for prefix, to := range map[string][]route{"/v1/items/": pushRoute, "/v1/outputs/": outputRoute, "/v1/payloads/": payloadRoute} {
-		if name, ok := strings.CutPrefix(path, prefix); ok {
-			r.name = name
-			return to
-		}
-	}
-	rest, ok := strings.CutPrefix(path, "/v1/stages/")
+	rest, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
 		return nil
 	}
+	for i := range named {
+		if name, ok := strings.CutPrefix(rest, named[i].prefix); ok {
+			r.name = name
+			return named[i].to
+		}
+	}
+	if rest, ok = strings.CutPrefix(rest, "stages/"); !ok {
+		return nil
+	}
 	stage, rest, _ := strings.Cut(rest, "/")
-	what, name, named := strings.Cut(rest, "/")
+	what, name, deeper := strings.Cut(rest, "/")
+	if !config.IsStageName(stage) {
+		return nil
+	}
 	r.stage, r.name = stage, name
 	switch {
-	case !named && what == "receive":
+	case !deeper && what == "receive":
 		return receiveRoute
-	case !named && what == "items":
+	case !deeper && what == "items":
 		return itemsRoute
-	case !named && what == "redrive":
+	case !deeper && what == "redrive":
 		return redriveRoute
-	case !named && what == "purge":
+	case !deeper && what == "purge":
 		return purgeRoute
-	case named && what == "items":
+	case deeper && what == "items":
 		return itemRoute
-	case named && what == "content":
+	case deeper && what == "content":
 		return contentRoute
 	}
 	return nil
@@ -164,7 +182,9 @@ func find(r *request) []route {
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
+	// An answer must be taken within that; a long one, each piece of it.
+	writeTimeout = 2 * time.Minute
+	maxHeader    = 16 << 10
 )
 
 // HTTP is the server's frame: HTTP/1.1 and HTTP/2 without TLS, and nobody who is slow to ask. Bodies have deadlines of their
@@ -173,7 +193,7 @@ func HTTP(h http.Handler) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, Protocols: &protocols}
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader, Protocols: &protocols}
 }
 
 // problem is an error with its status and code.

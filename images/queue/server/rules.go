@@ -16,7 +16,7 @@ var removed = func() config.Stage {
 }()
 
 func (s *Server) stage(name string) config.Stage {
-	if stage, ok := s.config.Load().Stages[name]; ok {
+	if stage, ok := s.plan.Load().Stages[name]; ok {
 		return stage
 	}
 	return removed

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
@@ -50,13 +51,15 @@ type Options struct {
 // A Server answers requests. It is safe for concurrent use.
 type Server struct {
 	o       Options
-	config  atomic.Pointer[config.Config]
+	plan    atomic.Pointer[plan]
 	tokens  *tokens
 	limiter atomic.Pointer[rate.Limiter]
 	waiters waiters
 	limits  limits
 	crew    crew
 	flight  flight
+	meters  meters
+	large   *semaphore.Weighted
 	status  board
 	past    past
 	kick    chan struct{} // something may be due earlier
@@ -73,15 +76,16 @@ func New(c *config.Config, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, tokens: t, kick: make(chan struct{}, 1), drain: make(chan struct{})}
-	s.status.changed = make(chan struct{})
+	s := &Server{o: o, tokens: t, kick: make(chan struct{}, 1), drain: make(chan struct{}), meters: meters{all: o.Metrics}, large: semaphore.NewWeighted(largeBytes)}
+	// Versions of a server that begins anew are not those of the one before.
+	s.status.version, s.status.changed = time.Now().UnixMilli(), make(chan struct{})
 	s.Apply(c)
 	return s, nil
 }
 
 // Apply puts a configuration into use.
 func (s *Server) Apply(c *config.Config) {
-	s.config.Store(c)
+	s.plan.Store(planOf(c))
 	limit := rate.Inf
 	if n := c.Limits.RequestsPerSecond; n > 0 {
 		limit = rate.Limit(n)
@@ -119,7 +123,7 @@ func (s *Server) follow(ctx context.Context) {
 			}
 			dirty = true
 			if c.Waiting {
-				s.waiters.wake(c.Stage)
+				s.waiters.wake(c.Stage, wakes)
 			}
 			if c.Waiting || c.Stage == "" {
 				s.o.Changed(c.Stage)

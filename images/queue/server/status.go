@@ -71,17 +71,20 @@ func (s *Server) tell(r *request) error {
 
 // Status of the pipeline.
 func (s *Server) Status(ctx context.Context) (*api.Status, error) {
-	c := s.config.Load()
+	c := s.plan.Load()
 	version, _ := s.status.now()
-	stats, err := s.o.Store.Stats(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out := &api.Status{Instance: c.Identity.Instance, Version: version, Stages: []api.StageStatus{}}
+	// In the order of the flow: what is read to its end is in the counters that are read after it, and what is done in the
+	// sink's. The other way round all could seem to be done between two of them.
+	var err error
 	if s.o.Source != nil {
 		if out.Source, err = s.o.Source(ctx); err != nil {
 			return nil, err
 		}
+	}
+	stats, err := s.o.Store.Stats(ctx)
+	if err != nil {
+		return nil, err
 	}
 	names := c.Order()
 	for _, name := range slices.Sorted(maps.Keys(stats.Stages)) { // removed ones that have items
@@ -106,7 +109,7 @@ func (s *Server) Status(ctx context.Context) (*api.Status, error) {
 		if !has.Oldest.IsZero() {
 			one.OldestSeconds = max(0, now.Sub(has.Oldest).Seconds())
 		}
-		if configured && c.Scale != nil && *stage.Workers.Min < *stage.Workers.Max {
+		if s.scaled(name) {
 			known, err := s.limits.of(ctx, s.o.Store, name)
 			if err != nil {
 				return nil, err

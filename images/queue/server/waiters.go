@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// waiters are long polls, by stage, in the order in which they came. A woken one tries, and where it was given something
-// it wakes two more: so that many items wake many, and one item does not wake all.
+// waiters are long polls, by stage, in the order in which they came. One who is woken tries, and wakes two more where it
+// was given something: so that many items wake many, and one item does not wake all. Nobody keeps a turn without trying:
+// who cannot try hands it on.
 type waiters struct {
 	mu  sync.Mutex
 	all map[string][]chan struct{}
@@ -35,17 +36,19 @@ func (w *waiters) leave(stage string, c chan struct{}) {
 	w.next(stage)
 }
 
-// wake two who wait.
-func (w *waiters) wake(stage string) {
+// wake some who wait.
+func (w *waiters) wake(stage string, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.next(stage)
-	w.next(stage)
+	for range n {
+		w.next(stage)
+	}
 }
 
 func (w *waiters) next(stage string) {
 	if line := w.all[stage]; len(line) > 0 {
 		close(line[0])
+		line[0] = nil
 		w.all[stage] = line[1:]
 	}
 }
