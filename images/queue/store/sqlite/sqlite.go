@@ -57,8 +57,8 @@ var _ store.Store = (*Store)(nil)
 // Open the store in a directory, which is made where it is missing. A second server's Open waits for the first one's Close
 // until ctx ends.
 func Open(ctx context.Context, directory string, options store.Options) (*Store, error) {
-	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, fmt.Errorf("make the queue's directory: %w", err)
+	if err := makeDirectory(directory); err != nil {
+		return nil, err
 	}
 	file, err := lock(ctx, directory)
 	if err != nil {
