@@ -249,6 +249,15 @@ func TestTheQueueGoesAway(t *testing.T) {
 	})
 }
 
+func TestAWorkerWithoutWorkIsReadyAtOnce(t *testing.T) {
+	w := newWorker(t, "copy")
+	w.start(t)
+	soon := func() bool { status, _ := w.get("/health/ready"); return status == 200 }
+	require.Eventually(t, soon, 3*time.Second, tick, "before a long poll has ended")
+	w.queue.push("item", "x")
+	w.eventually(func() bool { return w.queue.count(api.Done) == 1 })
+}
+
 func TestDrain(t *testing.T) {
 	w := newWorker(t, "copy")
 	w.queue.drain = true

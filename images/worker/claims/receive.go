@@ -19,6 +19,7 @@ func (c *Claims) claim(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pause := backoff{}
+	wait := time.Duration(0) // until the queue has answered: that says that it is there, and a long poll would say so late
 	for ctx.Err() == nil {
 		if c.Ready != nil && c.Ready(ctx) != nil {
 			return
@@ -38,17 +39,18 @@ func (c *Claims) claim(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		answer, err := c.receive(ctx, wanted)
+		answer, err := c.receive(ctx, wanted, wait)
 		if err != nil {
 			if ctx.Err() != nil || c.isStopped() {
 				return
 			}
-			wait := pause.next()
-			c.Log.Warn("items cannot be received", "error", err.Error(), "again_in", wait.String())
-			c.rest(ctx, wait)
+			again := pause.next()
+			c.Log.Warn("items cannot be received", "error", err.Error(), "again_in", again.String())
+			c.rest(ctx, again)
+			wait = 0
 			continue
 		}
-		pause = backoff{}
+		pause, wait = backoff{}, receiveWait
 		c.take(answer, wanted, began)
 		if answer.Drain {
 			c.rest(ctx, drainPause)
@@ -56,8 +58,8 @@ func (c *Claims) claim(ctx context.Context) {
 	}
 }
 
-// receive is one long poll, which ends when the worker stops.
-func (c *Claims) receive(ctx context.Context, wanted int) (api.ReceiveAnswer, error) {
+// receive is one poll, which ends when the worker stops.
+func (c *Claims) receive(ctx context.Context, wanted int, wait time.Duration) (api.ReceiveAnswer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan struct{})
@@ -66,7 +68,7 @@ func (c *Claims) receive(ctx context.Context, wanted int) (api.ReceiveAnswer, er
 		_ = c.wait(ctx, func() bool { return c.stopped })
 		cancel()
 	}()
-	return c.queue.Receive(ctx, api.ReceiveRequest{Worker: c.Name, Index: c.Index, Max: wanted}, receiveWait)
+	return c.queue.Receive(ctx, api.ReceiveRequest{Worker: c.Name, Index: c.Index, Max: wanted}, wait)
 }
 
 // wanted is how many items to ask for: one for each slot that is free, and as many ahead as the slots use up while a few
