@@ -136,7 +136,7 @@ func TestADrainAnswersWhoWaitsAtOnce(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return r.waiting("work") == 8 }, soon, time.Millisecond)
 	begun := time.Now()
-	r.stop()
+	r.s.Drain()
 	for l := range out {
 		assert.Empty(t, l)
 	}
@@ -178,6 +178,7 @@ func scaled() *config.Config {
 func TestAWorkerThatIsToGoGetsNothingMore(t *testing.T) {
 	r := newRig(t, scaled())
 	require.NoError(t, r.store.SetMark(t.Context(), scale.MarkKey("work"), "2"))
+	require.Eventually(t, func() bool { w := r.status().Stages[0].Wanted; return w != nil && *w == 2 }, soon, 50*time.Millisecond)
 	r.push(api.NewItem{Name: "a"})
 	ask := func(index int, wait string) (out api.ReceiveAnswer) {
 		r.must("POST", "/v1/stages/work/receive", workerToken, api.ReceiveRequest{Worker: "w", Index: index, Max: 1, Wait: wait}, &out)
