@@ -71,7 +71,7 @@ check() {
 
 # what tests need that is no part of this project: Debian's packages, and real storage servers, compiled once per machine
 peers() {
-  need rsyslogd:rsyslog '/usr/lib/*/rsyslog/lmnsd_gtls.so:rsyslog-gnutls' node:nodejs npm:npm curl:curl && go run ./test/peers/build
+  need rsyslogd:rsyslog '/usr/lib/*/rsyslog/lmnsd_gtls.so:rsyslog-gnutls' node:nodejs npm:npm curl:curl chromium:chromium && go run ./test/peers/build
 }
 
 unit() {
