@@ -35,6 +35,8 @@ type Reporter interface {
 
 // Progress of an instance's work.
 type Progress struct {
+	// Report tells one report from another.
+	Report string
 	// Message is one line for people.
 	Message string
 	// Done says that nothing is left to do.

@@ -28,7 +28,9 @@ func (s *Spec) Progress(lines []string) *patterns.Progress {
 		if !strings.Contains(lines[i], `"progress"`) || json.Unmarshal([]byte(lines[i]), &line) != nil || line.Message != "progress" || line.Report == nil {
 			continue
 		}
-		return progress(line.Report)
+		p := progress(line.Report)
+		p.Report = lines[i]
+		return p
 	}
 	return nil
 }

@@ -60,20 +60,41 @@ func (e *unfinishedError) Error() string {
 	return b.String()
 }
 
-// await waits until the work is done, where the user wants that.
-func (r *Resource) await(ctx context.Context, t *topology.Topology, raw tftypes.Value) error {
+// awaited is the spec of what was written, if the user wants an apply to wait for the work; nil otherwise.
+func (r *Resource) awaited(raw tftypes.Value) (patterns.Spec, error) {
 	w, err := r.kind.read(raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	reporter, ok := w.spec.(patterns.Reporter)
-	if !ok || !reporter.Awaited() {
-		return nil
+	if reporter, ok := w.spec.(patterns.Reporter); !ok || !reporter.Awaited() {
+		return nil, nil
+	}
+	return w.spec, nil
+}
+
+// reportBefore is the newest report before an apply, where that is going to wait for the work: it may be older than what
+// the user has done since (a redrive, say), so it does not say that the work is done.
+func (r *Resource) reportBefore(ctx context.Context, t *topology.Topology, raw tftypes.Value) string {
+	spec, err := r.awaited(raw)
+	if err != nil || spec == nil {
+		return ""
+	}
+	if p := r.reported(ctx, t, spec); p != nil {
+		return p.Report
+	}
+	return ""
+}
+
+// await waits until the work is done, where the user wants that, by another report than the one before.
+func (r *Resource) await(ctx context.Context, t *topology.Topology, raw tftypes.Value, before string) error {
+	spec, err := r.awaited(raw)
+	if err != nil || spec == nil {
+		return err
 	}
 	begun := time.Now()
 	var last *patterns.Progress
 	for said := ""; ; {
-		if p := r.reported(ctx, t, w.spec); p != nil {
+		if p := r.reported(ctx, t, spec); p != nil && p.Report != before {
 			if p.Message != said {
 				said = p.Message
 				tflog.Info(ctx, p.Message)

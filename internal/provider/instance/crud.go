@@ -53,7 +53,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 
 	waitErr := r.target.Engine.Wait(ctx, t, r.progress(ctx))
 	if waitErr == nil {
-		waitErr = r.await(ctx, t, req.Plan.Raw)
+		waitErr = r.await(ctx, t, req.Plan.Raw, "")
 	}
 	r.observeInto(ctx, &resp.State, t)
 	if waitErr != nil {
@@ -126,6 +126,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
+	before := r.reportBefore(ctx, t, req.Plan.Raw)
 	if err := r.applyRepairing(ctx, t, req.State); err != nil {
 		r.addError(&resp.Diagnostics, "update", t.Key(), err)
 		return // the state stays as it was, so that the next plan shows the same change
@@ -141,7 +142,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 
 	waitErr := r.target.Engine.Wait(ctx, t, r.progress(ctx))
 	if waitErr == nil {
-		if err := r.await(ctx, t, planned); err != nil { // what runs is as it should be: there is nothing to roll back
+		if err := r.await(ctx, t, planned, before); err != nil { // what runs is as it should be: there is nothing to roll back
 			r.observeInto(ctx, &resp.State, t)
 			r.addError(&resp.Diagnostics, "update", t.Key(), err)
 			return
