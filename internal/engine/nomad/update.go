@@ -29,8 +29,8 @@ func update(g *topology.Group, ports groupPorts) *api.UpdateStrategy {
 		progress = time.Duration(g.Update.ProgressSeconds) * time.Second
 	}
 	healthy := max(time.Duration(g.Update.MinReadySeconds)*time.Second, defaultMinHealthy)
-	// Nomad wants min_healthy_time < healthy_deadline < progress_deadline.
-	progress = max(progress, healthy+10*time.Second)
+	// Nomad wants min_healthy_time < healthy_deadline < progress_deadline, and kill_timeout <= progress_deadline.
+	progress = max(progress, healthy+10*time.Second, time.Duration(g.Termination.GraceSeconds)*time.Second)
 	u := &api.UpdateStrategy{
 		Stagger: new(30 * time.Second), MaxParallel: new(max(1, replicas(g)/4)), HealthCheck: new("checks"),
 		MinHealthyTime: new(healthy), HealthyDeadline: new(progress - 5*time.Second), ProgressDeadline: new(progress),

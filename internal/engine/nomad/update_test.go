@@ -48,10 +48,12 @@ func TestTheDeadlinesOfAnUpdateAreInNomadsOrder(t *testing.T) {
 		for _, ready := range []int{0, 1, 30, 600} {
 			g := minimal().Groups[0]
 			g.Update = topology.Update{MinReadySeconds: ready, ProgressSeconds: progress}
+			g.Termination.GraceSeconds = 45
 			u := update(&g, groupPorts{})
 			assert.Less(t, *u.MinHealthyTime, *u.HealthyDeadline)
 			assert.Less(t, *u.HealthyDeadline, *u.ProgressDeadline)
 			assert.GreaterOrEqual(t, *u.MinHealthyTime, time.Duration(ready)*time.Second)
+			assert.GreaterOrEqual(t, *u.ProgressDeadline, 45*time.Second, "as long as a replica has to end")
 		}
 	}
 }
