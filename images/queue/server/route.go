@@ -33,7 +33,7 @@ type route struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if err, is := p.(error); is && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			s.o.Log.Error("panic", "path", hr.URL.Path, "panic", p, "stack", string(debug.Stack()))

@@ -184,8 +184,13 @@ func (u *pusher) alone(ctx context.Context, f pushed) error {
 	if f.path == "-" {
 		send = u.queue.once // what was read of it is gone
 	}
+	answer, err := send(ctx, http.MethodPut, path, "application/octet-stream", content)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	defer answer.Body.Close()
 	var e api.Enqueued
-	if err := u.queue.decoded(send(ctx, http.MethodPut, path, "application/octet-stream", content))(&e); err != nil {
+	if err := decode(answer, &e); err != nil {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	if e.Error != nil {

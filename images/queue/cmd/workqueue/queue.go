@@ -62,7 +62,12 @@ func escape(name string) string {
 }
 
 func (q *queue) get(ctx context.Context, path string, into any) error {
-	return q.decoded(q.send(ctx, http.MethodGet, path, "", nil))(into)
+	answer, err := q.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	return decode(answer, into)
 }
 
 func (q *queue) post(ctx context.Context, path string, body, into any) error {
@@ -70,22 +75,21 @@ func (q *queue) post(ctx context.Context, path string, body, into any) error {
 	if err != nil {
 		return err
 	}
-	return q.decoded(q.send(ctx, http.MethodPost, path, "application/json", func() (io.ReadCloser, int64, error) {
+	answer, err := q.send(ctx, http.MethodPost, path, "application/json", func() (io.ReadCloser, int64, error) {
 		return io.NopCloser(bytes.NewReader(raw)), int64(len(raw)), nil
-	}))(into)
+	})
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	return decode(answer, into)
 }
 
-func (q *queue) decoded(r *http.Response, err error) func(into any) error {
-	return func(into any) error {
-		if err != nil {
-			return err
-		}
-		defer r.Body.Close()
-		if err := json.NewDecoder(r.Body).Decode(into); err != nil {
-			return fmt.Errorf("%s: the answer is not understood: %w", r.Request.URL.Path, err)
-		}
-		return nil
+func decode(answer *http.Response, into any) error {
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		return fmt.Errorf("%s: the answer is not understood: %w", answer.Request.URL.Path, err)
 	}
+	return nil
 }
 
 // items of a stage, one after the other.

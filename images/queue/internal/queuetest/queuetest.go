@@ -100,8 +100,11 @@ func (q *Queue) Stop() {
 		return
 	}
 	_ = q.process.Process.Signal(syscall.SIGTERM)
-	ended := make(chan error, 1)
-	go func(p *exec.Cmd) { ended <- p.Wait() }(q.process)
+	ended := make(chan struct{})
+	go func(p *exec.Cmd) {
+		defer close(ended)
+		_ = p.Wait() // how it ends is what its log tells
+	}(q.process)
 	select {
 	case <-ended:
 	case <-time.After(patience):
