@@ -51,12 +51,15 @@ func Permanent(err error) bool {
 // Open a bucket. Nothing is asked of it yet, but that a directory can be made.
 func Open(ctx context.Context, address string) (Bucket, error) {
 	u, err := url.Parse(address)
-	if err != nil {
-		return nil, permanentError{fmt.Errorf("%q is not the URL of a bucket: %w", address, err)}
+	if err != nil { // its message would repeat what may be a password
+		return nil, permanentError{errors.New("the URL of a bucket cannot be read")}
+	}
+	if u.User != nil {
+		return nil, permanentError{fmt.Errorf("%s: the URL of a bucket must not hold credentials: give them as variables", u.Redacted())}
 	}
 	open, ok := schemes[u.Scheme]
 	if !ok {
-		return nil, permanentError{fmt.Errorf("%q is not the URL of a bucket: it must begin with s3://, gs://, azblob:// or file://", address)}
+		return nil, permanentError{fmt.Errorf("%q is not the URL of a bucket: it must begin with s3://, gs://, azblob:// or file://", u.Redacted())}
 	}
 	return open(ctx, u)
 }

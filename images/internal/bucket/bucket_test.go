@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,16 @@ var kinds = map[string]func(t *testing.T) (url string){
 	"s3": func(t *testing.T) string {
 		s := peers.Versitygw(t)
 		s.Setenv(t)
+		return s.MakeBucket(t, "things")
+	},
+	"azure": func(t *testing.T) string {
+		s := peers.Azurite(t)
+		t.Setenv("AZURE_STORAGE_CONNECTION_STRING", s.ConnectionString)
+		return s.MakeContainer(t, "things")
+	},
+	"gcs": func(t *testing.T) string {
+		s := peers.FakeGCS(t)
+		t.Setenv("STORAGE_EMULATOR_HOST", s.Host)
 		return s.MakeBucket(t, "things")
 	},
 }
@@ -88,6 +99,10 @@ func TestWhatIsPutIsGot(t *testing.T) {
 		require.ErrorIs(t, err, ErrNotExist, "a folder is no object")
 		require.NoError(t, b.Delete(t.Context(), "a"))
 		require.NoError(t, b.Delete(t.Context(), "a"), "that there is none is no error")
+		require.NoError(t, b.Delete(t.Context(), "folder"), "a folder is no object")
+		assert.Equal(t, "content of folder/b", get(t, b, "folder/b"))
+		_, _, err = b.Get(t.Context(), "folder/b/c")
+		require.ErrorIs(t, err, ErrNotExist, "below an object is nothing")
 		_, _, err = b.Get(t.Context(), "a")
 		assert.ErrorIs(t, err, ErrNotExist)
 	})
@@ -171,7 +186,7 @@ func TestFoldersKeepToThemselves(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o600))
 	b := open(t, "file://"+filepath.Join(dir, "bucket"))
-	for _, name := range []string{"", ".", "..", "../secret", "a/../../secret", "/etc/passwd", "a//b", "a/", unfinished + "x"} {
+	for _, name := range []string{"", ".", "..", "../secret", "a/../../secret", "/etc/passwd", "a//b", "a/", unfinished + "x", unfinished + "x/y", "a/" + unfinished + "/b"} {
 		assert.Error(t, b.Put(t.Context(), name, strings.NewReader("x"), 1), name)
 		_, _, err := b.Get(t.Context(), name)
 		assert.Error(t, err, name)
@@ -183,12 +198,22 @@ func TestFoldersKeepToThemselves(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "bucket", "link")))
 	put(t, b, "a", "x")
 	assert.Equal(t, []string{"a"}, names(t, b, "", ""), "what is being written is no object")
+	left := filepath.Join(dir, "bucket", unfinished+"1")
+	assert.FileExists(t, left)
+	require.NoError(t, os.Chtimes(left, time.Time{}, time.Now().Add(-48*time.Hour)))
+	names(t, b, "", "")
+	assert.NoFileExists(t, left, "what a crash has left goes")
 }
 
 func TestFaultsThatStay(t *testing.T) {
 	for _, url := range []string{"http://x", "things", "file://host/x", "file:relative", "s3://", "s3://b/path?region=x", "s3://b?region=x&acl=public", "s3://b?region=x&ssetype=none", "%"} {
 		_, err := Open(t.Context(), url)
 		assert.True(t, err != nil && Permanent(err), "%s: %v", url, err)
+	}
+	for _, url := range []string{"s3://me:hunter2@b?region=x", "gs://me:hunter2@b", "file://me:hunter2@host/x", "x://me:hunter2@b", "s3://me:hunter2@b:port"} {
+		_, err := Open(t.Context(), url)
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "hunter2")
 	}
 	s := peers.Versitygw(t)
 	s.Setenv(t)

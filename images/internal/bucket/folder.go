@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // unfinished begins the names of files that are being written; a crash may leave one.
@@ -53,7 +55,7 @@ func openFolder(_ context.Context, u *url.URL) (Bucket, error) {
 
 // check a name: it stays in the folder, and is none of those that are being written.
 func check(name string) error {
-	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.HasPrefix(path.Base(name), unfinished) {
+	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.HasPrefix(name, unfinished) || strings.Contains(name, "/"+unfinished) {
 		return permanentError{fmt.Errorf("%q is not the name of an object", name)}
 	}
 	return nil
@@ -143,6 +145,9 @@ func (f *folder) Get(_ context.Context, name string) (io.ReadCloser, int64, erro
 		return nil, 0, err
 	}
 	r, err := f.root.Open(name)
+	if errors.Is(err, syscall.ENOTDIR) { // what would be its folder is an object
+		err = fmt.Errorf("%s: %w", name, ErrNotExist)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read: %w", err)
 	}
@@ -196,6 +201,7 @@ func (f *folder) walk(ctx context.Context, at, prefix, after string, yield func(
 		name := key(e)
 		switch {
 		case strings.HasPrefix(e.Name(), unfinished):
+			f.forgotten(name, e)
 			continue
 		case e.IsDir():
 			// Nothing below begins with the prefix, or all of it comes before.
@@ -224,11 +230,28 @@ func (f *folder) walk(ctx context.Context, at, prefix, after string, yield func(
 	return true
 }
 
+// leftTime is how old a file that is being written must be to be what a crash has left.
+const leftTime = 24 * time.Hour
+
+// forgotten files that a crash has left are removed whenever somebody comes by.
+func (f *folder) forgotten(name string, e fs.DirEntry) {
+	if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > leftTime {
+		_ = f.root.Remove(name) // the next who comes by tries again
+	}
+}
+
 func (f *folder) Delete(_ context.Context, name string) error {
 	if err := check(name); err != nil {
 		return err
 	}
-	if err := f.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	info, err := f.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && info.IsDir() { // a folder is no object
+		return nil
+	}
+	if err == nil {
+		err = f.root.Remove(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete: %w", err)
 	}
 	return nil

@@ -16,23 +16,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/azure"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/sink/client"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/sink/fault"
 )
 
-// version of the service's protocol: the first that has all that is used here on every cloud and in the emulator.
-const version = "2021-12-02"
-
 // A Container is a store; Azure's name for a bucket.
 type Container struct {
 	name    string
-	account account
+	account azure.Account
 	tokens  *tokens
 	client  *client.Client
 }
 
-// Open reads azblob://CONTAINER?storage_account=...; see account for what else may follow.
+// Open reads azblob://CONTAINER?storage_account=...; see images/internal/azure for what else may follow.
 func Open(address *url.URL) (*Container, error) {
 	if address.Host == "" {
 		return nil, errors.New("a container is written as azblob://name")
@@ -40,12 +38,12 @@ func Open(address *url.URL) (*Container, error) {
 	if strings.Trim(address.Path, "/") != "" {
 		return nil, fmt.Errorf("the path %q has no meaning, use bucket.prefix", address.Path)
 	}
-	a, err := parse(address.Query())
+	a, err := azure.Parse(address.Query())
 	if err != nil {
 		return nil, err
 	}
 	c := &Container{name: address.Host, account: a, client: client.New(config.Auth{}, config.TLS{})}
-	if a.key == nil && a.sas == nil {
+	if a.Key == nil && a.SAS == nil {
 		c.tokens = newTokens(c.client)
 	}
 	return c, nil
@@ -80,14 +78,14 @@ func (c *Container) Check(ctx context.Context) error {
 func (c *Container) Close() error { return c.client.Close() }
 
 func (c *Container) request(ctx context.Context, method, path string, query url.Values) (*http.Request, error) {
-	address := *c.account.endpoint
+	address := *c.account.Endpoint
 	address.Path = strings.TrimSuffix(address.Path, "/") + path
 	address.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, method, address.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("X-Ms-Version", version)
+	request.Header.Set("X-Ms-Version", azure.Version)
 	return request, nil
 }
 
@@ -95,11 +93,11 @@ func (c *Container) request(ctx context.Context, method, path string, query url.
 func (c *Container) do(doing, target string, request *http.Request, well func(code string) bool) error {
 	request.Header.Set("X-Ms-Date", time.Now().UTC().Format(http.TimeFormat))
 	switch {
-	case c.account.key != nil:
-		c.account.sign(request)
-	case c.account.sas != nil:
+	case c.account.Key != nil:
+		c.account.Sign(request)
+	case c.account.SAS != nil:
 		query := request.URL.Query()
-		for name, values := range c.account.sas {
+		for name, values := range c.account.SAS {
 			query[name] = values
 		}
 		request.URL.RawQuery = query.Encode()

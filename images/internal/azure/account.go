@@ -1,3 +1,4 @@
+// Package azure is how a storage account of Azure is reached: its address, and what authorizes requests to it.
 package azure
 
 import (
@@ -14,17 +15,17 @@ import (
 	"strings"
 )
 
-// account is the storage account, and what authorizes requests to it if it is not a token.
-type account struct {
-	name     string
-	endpoint *url.URL
-	key      []byte
-	sas      url.Values
+// Account is the storage account, and what authorizes requests to it if it is not a token.
+type Account struct {
+	Name     string
+	Endpoint *url.URL
+	Key      []byte
+	SAS      url.Values
 }
 
-// parse reads the URL's parameters (storage_account, domain, protocol, localemu) and the environment.
-func parse(query url.Values) (account, error) {
-	a := account{name: os.Getenv("AZURE_STORAGE_ACCOUNT")}
+// Parse reads the URL's parameters (storage_account, domain, protocol, localemu) and the environment.
+func Parse(query url.Values) (Account, error) {
+	a := Account{Name: os.Getenv("AZURE_STORAGE_ACCOUNT")}
 	key, sas := os.Getenv("AZURE_STORAGE_KEY"), os.Getenv("AZURE_STORAGE_SAS_TOKEN")
 	domain, protocol, endpoint := "blob.core.windows.net", "https", ""
 	if value := os.Getenv("AZURE_STORAGE_DOMAIN"); value != "" {
@@ -36,7 +37,7 @@ func parse(query url.Values) (account, error) {
 	for name, value := range connection(os.Getenv("AZURE_STORAGE_CONNECTION_STRING")) {
 		switch name {
 		case "AccountName":
-			a.name = value
+			a.Name = value
 		case "AccountKey":
 			key = value
 		case "SharedAccessSignature":
@@ -54,7 +55,7 @@ func parse(query url.Values) (account, error) {
 		var err error
 		switch name {
 		case "storage_account":
-			a.name = values[0]
+			a.Name = values[0]
 		case "domain":
 			domain = values[0]
 		case "protocol":
@@ -68,26 +69,26 @@ func parse(query url.Values) (account, error) {
 			return a, fmt.Errorf("%s must be true or false, got %q", name, values[0])
 		}
 	}
-	if a.name == "" {
+	if a.Name == "" {
 		return a, errors.New("there is no storage account: add storage_account= or set AZURE_STORAGE_ACCOUNT")
 	}
 	switch {
 	case endpoint != "":
 	case emulator: // it has the account in the path
-		endpoint = protocol + "://" + domain + "/" + a.name
+		endpoint = protocol + "://" + domain + "/" + a.Name
 	default:
-		endpoint = protocol + "://" + a.name + "." + domain
+		endpoint = protocol + "://" + a.Name + "." + domain
 	}
 	var err error
-	if a.endpoint, err = url.Parse(endpoint); err != nil || a.endpoint.Host == "" {
+	if a.Endpoint, err = url.Parse(endpoint); err != nil || a.Endpoint.Host == "" {
 		return a, fmt.Errorf("the account's address is not a URL: %q", endpoint)
 	}
 	if key != "" {
-		if a.key, err = base64.StdEncoding.DecodeString(key); err != nil {
+		if a.Key, err = base64.StdEncoding.DecodeString(key); err != nil {
 			return a, errors.New("the account's key is not base64: copy it again from the account's access keys")
 		}
 	} else if sas != "" {
-		if a.sas, err = url.ParseQuery(strings.TrimPrefix(sas, "?")); err != nil {
+		if a.SAS, err = url.ParseQuery(strings.TrimPrefix(sas, "?")); err != nil {
 			return a, errors.New("the shared access signature is not a query string")
 		}
 	}
@@ -105,8 +106,8 @@ func connection(text string) map[string]string {
 	return parts
 }
 
-// sign adds a shared key's signature, as the service's documentation describes it ("Authorize with Shared Key", 2015-02-21 and later).
-func (a *account) sign(request *http.Request) {
+// Sign adds a shared key's signature, as the service's documentation describes it ("Authorize with Shared Key", 2015-02-21 and later).
+func (a *Account) Sign(request *http.Request) {
 	length := ""
 	if request.ContentLength > 0 {
 		length = strconv.FormatInt(request.ContentLength, 10)
@@ -127,9 +128,9 @@ func (a *account) sign(request *http.Request) {
 		header.Get("Range"),
 		canonicalHeaders(header) + a.canonicalResource(request.URL),
 	}, "\n")
-	mac := hmac.New(sha256.New, a.key)
+	mac := hmac.New(sha256.New, a.Key)
 	mac.Write([]byte(text))
-	header.Set("Authorization", "SharedKey "+a.name+":"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	header.Set("Authorization", "SharedKey "+a.Name+":"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 }
 
 func canonicalHeaders(header http.Header) string {
@@ -143,12 +144,12 @@ func canonicalHeaders(header http.Header) string {
 	return strings.Join(lines, "")
 }
 
-func (a *account) canonicalResource(address *url.URL) string {
+func (a *Account) canonicalResource(address *url.URL) string {
 	var lines []string
 	for name, values := range address.Query() {
 		sort.Strings(values)
 		lines = append(lines, "\n"+strings.ToLower(name)+":"+strings.Join(values, ","))
 	}
 	sort.Strings(lines)
-	return "/" + a.name + address.EscapedPath() + strings.Join(lines, "")
+	return "/" + a.Name + address.EscapedPath() + strings.Join(lines, "")
 }
