@@ -75,12 +75,16 @@ func TestWorkQueueLifecycle(t *testing.T) {
 		s.applies("bounds and retention")
 		eventually(s.T, 30*time.Second, func() bool { return len(s.workers("prepare")) == 0 }, "no item, no worker")
 		s.unchanged("with the number of workers that the server has chosen")
-		q = with(q, object{"stages.third": step(obey)})
+		server, started = ids(s.workers("queue")), s.started("queue")
+		q = with(q, object{"stages.third": step(obey), "stages.prepare.workers.max": 2, "queue.deduplication_window": "1m"})
 		s.works(q)
 		s.applies("a stage more")
 		s.unchanged("with another stage")
 		c.push("third", map[string]string{"x": "echo x >$WORK_OUTPUT_FILE"})
 		c.reaches("third", api.Done, 1)
+
+		assert.Equal(s, server, ids(s.workers("queue")), "the server stays")
+		assert.Equal(s, started, s.started("queue"), "it takes its new settings into use while it runs")
 
 		// Import.
 		for _, id := range []string{s.namespace + "/" + s.queue(), s.queue()} {
