@@ -71,6 +71,9 @@ const (
 	batch      = 500
 )
 
+// stalled is how long nothing may happen, on a machine that is busy.
+const stalled = 15 * time.Second
+
 // rig is everything that runs.
 type rig struct {
 	t        testing.TB

@@ -39,10 +39,19 @@ type ledger struct {
 	// refused are acknowledgements that the server did not take, as they came too late.
 	refused int
 	strange []string
+	// progress counts what was taken; failed is the last failure of a push.
+	progress int
+	failed   error
 }
 
 func newLedger(items int) *ledger {
 	return &ledger{pushed: make([]bool, items), stages: map[string][]entry{stageA: make([]entry, items), stageB: make([]entry, items)}}
+}
+
+func (l *ledger) state() (progress int, failed error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.progress, l.failed
 }
 
 // note does something with the entry of an item.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -117,4 +118,16 @@ func (p *process) kill() {
 func (p *process) tail() string {
 	data, _ := os.ReadFile(p.log)
 	return string(data[max(0, len(data)-3000):])
+}
+
+// lastError that it has logged.
+func (p *process) lastError() string {
+	data, _ := os.ReadFile(p.log)
+	last := "none logged"
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, `"level":"ERROR"`) {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
 }

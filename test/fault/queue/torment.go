@@ -14,7 +14,15 @@ import (
 // torment until done says how it ended, and leave everything running.
 func (r *rig) torment(ctx context.Context, done <-chan error) error {
 	var deck []Event // shuffled, so that none waits for long
+	last, since := 0, time.Now()
 	for {
+		switch progress, failed := r.ledger.state(); {
+		case progress != last:
+			last, since = progress, time.Now()
+		case time.Since(since) > stalled:
+			return fmt.Errorf("after %v: nothing happens for %s; the last failure of a push: %w; the last error of %s: %s",
+				r.events, stalled, failed, r.servers[0].name, r.servers[0].lastError())
+		}
 		next := time.NewTimer(r.plan.Every/2 + time.Duration(r.random.Int64N(int64(r.plan.Every))))
 		select {
 		case err := <-done:

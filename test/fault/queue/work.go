@@ -24,6 +24,9 @@ func push(ctx context.Context, c *client, l *ledger, batch int) error {
 				if refusedForGood(err) {
 					return fmt.Errorf("push: %w", err)
 				}
+				l.mu.Lock()
+				l.failed = err
+				l.mu.Unlock()
 				pause(ctx, 20*time.Millisecond)
 				continue
 			}
@@ -32,9 +35,10 @@ func push(ctx context.Context, c *client, l *ledger, batch int) error {
 			for k, item := range answer.Items {
 				i, _ := itemNumber(request.Items[k].Name)
 				if l.pushed[i] = item.Error == nil; item.Error != nil {
-					again = append(again, request.Items[k])
+					again, l.failed = append(again, request.Items[k]), item.Error
 				}
 			}
+			l.progress += len(request.Items) - len(again)
 			l.mu.Unlock()
 			request.Items = again
 		}
@@ -113,7 +117,11 @@ func (h *hand) acknowledge(ctx context.Context, acks []api.Ack, leases []api.Lea
 		for i, result := range answer.Results {
 			switch {
 			case result == nil:
-				h.ledger.note(h.stage, leases[i].Name, func(e *entry) { e.granted++; e.work = work[i] })
+				h.ledger.note(h.stage, leases[i].Name, func(e *entry) {
+					e.granted++
+					e.work = work[i]
+					h.ledger.progress++
+				})
 			case result.Code == "lease_lost":
 				h.ledger.note(h.stage, leases[i].Name, func(e *entry) {
 					h.ledger.refused++
