@@ -71,7 +71,7 @@ func (e *Engine) makeVolume(ctx context.Context, k topology.Key, v HostVolume, n
 		if status(err) == http.StatusForbidden {
 			return e.fault("make the host volume "+name+" (capability host-volume-create)", err)
 		}
-		return &engine.RejectedError{Object: "host volume " + k.Namespace + "/" + name, Reason: body(err), Err: err}
+		return &engine.RejectedError{Object: "host volume " + k.Namespace + "/" + name, Reason: unplaced(body(err)), Err: err}
 	}
 	for id, index := made.Volume.ID, uint64(0); ; {
 		q := e.query(ctx, k.Namespace)
@@ -88,6 +88,14 @@ func (e *Engine) makeVolume(ctx context.Context, k topology.Key, v HostVolume, n
 		}
 		index = meta.LastIndex
 	}
+}
+
+// unplaced adds to Nomad's reason what it leaves out: nodes that "had existing volume" may have it of another namespace.
+func unplaced(reason string) string {
+	if !strings.Contains(reason, "had existing volume") {
+		return reason
+	}
+	return reason + ".\nA node has one volume of a name, whatever its namespace: an instance of the same name is in another namespace, or has left its volume there. Give this one another name, or it needs another node."
 }
 
 // deleteVolumes removes those that the instance was told to remove, and returns what is left.
