@@ -71,7 +71,7 @@ check() {
 
 # what tests need that is no part of this project: Debian's packages, and real storage servers, compiled once per machine
 peers() {
-  need rsyslogd:rsyslog '/usr/lib/*/rsyslog/lmnsd_gtls.so:rsyslog-gnutls' node:nodejs npm:npm curl:curl chromium:chromium && go run ./test/peers/build
+  need rsyslogd:rsyslog '/usr/lib/*/rsyslog/lmnsd_gtls.so:rsyslog-gnutls' node:nodejs npm:npm curl:curl chromium:chromium '/usr/lib/postgresql/*/bin/initdb:postgresql' && go run ./test/peers/build
 }
 
 unit() {
@@ -94,7 +94,11 @@ modules() { # each in a copy, with the provider as it was just built
   rm -rf "$work"
 }
 images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images -count=1 ./...; } # what they read lies outside their module, where the cache of results does not look
-fault() { run "fault tests of the log saver" gotest . -count=1 -timeout 15m ./test/fault/...; }
+fault() { run "fault tests of the log saver and the work queue" fault_tests; }
+fault_tests() { # one package after the other, since each wants the whole machine
+  need '/usr/lib/postgresql/*/bin/initdb:postgresql'
+  gotest . -count=1 -timeout 30m -p 1 ./test/fault/...
+}
 
 # pictures of real things for the thumbnails, and the tool by which they are made by hand
 pictures() {
