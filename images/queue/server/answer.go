@@ -103,11 +103,14 @@ func (s *Server) decode(r *request, into any) error {
 		if err := s.large.Acquire(r.Context(), size); err != nil {
 			return err
 		}
-		defer s.large.Release(size)
+		r.held += size                                                                // until the request ends: what is made of it is as large
 		_ = http.NewResponseController(r.w).SetReadDeadline(time.Now().Add(bodyTime)) // not every connection has one
 	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer release(b)
+	if r.ContentLength > 0 {
+		b.Grow(int(r.ContentLength) + bytes.MinRead) // at most the limit: what grows by doubling takes twice as much
+	}
 	if _, err := b.ReadFrom(http.MaxBytesReader(r.w, r.Body, limit)); err != nil {
 		return bodyProblem(err)
 	}

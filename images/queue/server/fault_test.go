@@ -196,3 +196,26 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		t.Log(string(b[:runtime.Stack(b, true)]))
 	}
 }
+
+func TestLargeBodiesTakeTurns(t *testing.T) {
+	c := one()
+	c.Limits.BodyBytes = 64 << 20 // more than all may hold at once
+	r := newRig(t, c)
+	body := `{"items":[{"text":"` + strings.Repeat("x", 20<<20) + `"}]}`
+	answers := make(chan answered, 6)
+	for range cap(answers) {
+		go func() { answers <- r.ask("POST", "/v1/items", clientToken, body) }()
+	}
+	for range cap(answers) {
+		a := <-answers
+		require.NoError(t, a.err)
+		assert.Equal(t, 200, a.status)
+	}
+	require.Eventually(t, func() bool {
+		if !r.s.large.TryAcquire(largeBytes) {
+			return false
+		}
+		r.s.large.Release(largeBytes)
+		return true
+	}, soon, time.Millisecond, "all that was held is given back")
+}

@@ -27,6 +27,7 @@ func (s *Server) receive(r *request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
+	s.letGo(r) // long before it ends
 	wait, err := length("wait", in.Wait, api.MaxWait)
 	if err != nil {
 		return err

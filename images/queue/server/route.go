@@ -17,6 +17,14 @@ type request struct {
 	*http.Request
 	w           http.ResponseWriter
 	stage, name string
+	// held of large bodies' memory.
+	held int64
+}
+
+// letGo what is held of large bodies' memory.
+func (s *Server) letGo(r *request) {
+	s.large.Release(r.held)
+	r.held = 0
 }
 
 // handler answers, or gives an error that is answered.
@@ -41,6 +49,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		}
 	}()
 	r := &request{Request: hr, w: w}
+	defer s.letGo(r)
 	if hr.ContentLength != 0 {
 		// Also of a body that nobody reads: it is read away before the next request.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // not every connection has one
