@@ -14,6 +14,18 @@ if chosen plan; then
   make -s build
   engines_env
 fi
+if chosen queue; then
+  # The peers are run by the program, not as services: nothing is started when they are installed.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ] && [ -w /usr/sbin ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
+  else
+    policy=''
+  fi
+  need gcc:gcc /usr/include/stdlib.h:libc6-dev redis-server:redis-server beanstalkd:beanstalkd /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server
+  [ -z "$policy" ] || { rm -f "$policy" && trap - EXIT; }
+fi
 for dir in test/bench/*/; do
   name=$(basename "$dir")
   if grep -lqE '^package main$' "$dir"*.go && chosen "$name"; then
