@@ -71,8 +71,13 @@ const (
 	batch      = 500
 )
 
-// stalled is how long nothing may happen, on a machine that is busy.
-const stalled = 15 * time.Second
+// stalled is how long nothing may happen, on a machine that is busy; with a sabotaged server it is the rule rather.
+func (p *Plan) stalled() time.Duration {
+	if p.Sabotage != "" {
+		return 10 * time.Second
+	}
+	return time.Minute
+}
 
 // rig is everything that runs.
 type rig struct {

@@ -73,25 +73,25 @@ func TestSabotageIsFound(t *testing.T) {
 	}{
 		{
 			name: "its own file, whose commits do not wait for the disk",
-			plan: Plan{Sabotage: "nofsync", Items: 20_000, Events: []Event{CutPower}, Every: 400 * time.Millisecond, Within: time.Minute},
+			plan: Plan{Sabotage: "nofsync", Items: 20_000, Events: []Event{CutPower}, Every: 400 * time.Millisecond, Within: 3 * time.Minute},
 			want: lost,
 		},
 		{
 			name: "its own file, where any lease is good",
-			plan: Plan{Sabotage: "nolease", Items: 20_000, Within: time.Minute},
+			plan: Plan{Sabotage: "nolease", Items: 20_000, Within: 3 * time.Minute},
 			want: "has the outputs",
 		},
 		{
 			name: "PostgreSQL, which answers commits before they are in its log",
 			plan: Plan{
 				Sabotage: "nofsync", Items: 20_000, Postgres: true, Servers: 2, Events: []Event{KillDatabase, CutPower},
-				Every: time.Second, Within: 2 * time.Minute,
+				Every: time.Second, Within: 3 * time.Minute,
 			},
 			want: lost,
 		},
 		{
 			name: "PostgreSQL, where any lease is good",
-			plan: Plan{Sabotage: "nolease", Items: 20_000, Postgres: true, Servers: 2, Within: 2 * time.Minute},
+			plan: Plan{Sabotage: "nolease", Items: 20_000, Postgres: true, Servers: 2, Within: 3 * time.Minute},
 			want: "has the outputs",
 		},
 	}

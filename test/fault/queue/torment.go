@@ -19,9 +19,9 @@ func (r *rig) torment(ctx context.Context, done <-chan error) error {
 		switch progress, failed := r.ledger.state(); {
 		case progress != last:
 			last, since = progress, time.Now()
-		case time.Since(since) > stalled:
+		case time.Since(since) > r.plan.stalled():
 			return fmt.Errorf("after %v: nothing happens for %s; the last failure of a push: %w; the last error of %s: %s",
-				r.events, stalled, failed, r.servers[0].name, r.servers[0].lastError())
+				r.events, r.plan.stalled(), failed, r.servers[0].name, r.servers[0].lastError())
 		}
 		next := time.NewTimer(r.plan.Every/2 + time.Duration(r.random.Int64N(int64(r.plan.Every))))
 		select {
