@@ -62,7 +62,7 @@ func TestWorkQueueWaitEndsWithTheWork(t *testing.T) {
 		c.do(http.MethodPost, "/v1/stages/make/purge", api.SelectRequest{Names: []string{"bad"}}, &count)
 		assert.Equal(s, 1, count.Count)
 		delete(items, "bad")
-		stages["make"] = with(stages["make"].(object), object{"command": shell(`echo rested >$WORK_OUTPUT_FILE`)})
+		stages["make"] = with(stages["make"].(object), object{"command": shell(`[ $WORK_ITEM_NAME != long ] || busybox sleep 200; echo rested >$WORK_OUTPUT_FILE`)})
 		s.works(waited(items, stages))
 		assert.Contains(s, s.failApply().errors(), "1 dead letters", "it is still there")
 		c.do(http.MethodPost, "/v1/stages/make/redrive", api.SelectRequest{All: true}, &count)
@@ -75,7 +75,6 @@ func TestWorkQueueWaitEndsWithTheWork(t *testing.T) {
 
 		// Work that is not done in time.
 		items["long"] = ""
-		stages["make"] = with(stages["make"].(object), object{"command": shell(`busybox sleep 200`)})
 		q := waited(items, stages)
 		q["timeouts"] = object{"update": "25s"}
 		s.works(q)
