@@ -37,34 +37,56 @@ func (b *bench) process() error {
 		return err
 	}
 	defer s.kill()
-	var theirs, ours, ratios, server, workers []float64
+	memory, err := os.MkdirTemp("/dev/shm", "bench-queue-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(memory)
+	var theirs, ours, ratios, inMemory, server, workers []float64
 	for round := range b.rounds {
 		xargs, err := xargs(command)
 		if err != nil {
 			return err
 		}
-		if _, _, _, _, err := s.push(items(batchItems), batchItems, func(begun int, _ time.Time) bool { return begun < commands }); err != nil {
-			return err
-		}
-		rate, serverCPU, workerCPU, err := b.work(s, round, worker, command)
+		dir, err := b.folder(fmt.Sprintf("worker-%d", round))
 		if err != nil {
 			return err
 		}
+		rate, serverCPU, workerCPU, err := b.work(s, dir, worker, command)
+		if err != nil {
+			return err
+		}
+		other, _, _, err := b.work(s, memory, worker, command)
+		if err != nil {
+			return err
+		}
+		inMemory = append(inMemory, other/xargs)
 		theirs, ours, ratios = append(theirs, xargs), append(ours, rate), append(ratios, rate/xargs)
 		server, workers = append(server, serverCPU/commands*1e6), append(workers, workerCPU/commands*1e6)
 	}
 	b.table.target(fmt.Sprintf("process: %d commands, %d at once: part of xargs' rate", commands, concurrency), fmt.Sprintf(">= %.1f (aim %.1f)", targetProcess, aimProcess),
 		fmt.Sprintf("%.2f; worker %s/s, xargs -P %d %s/s; CPU us an item: server %.0f, worker without commands %.0f",
 			median(ratios), spread(ours), concurrency, spread(theirs), median(server), median(workers)), median(ratios) >= targetProcess)
+	b.table.figure("process: the same, the worker's folder in memory", fmt.Sprintf("%.2f", median(inMemory)))
 	return nil
 }
 
-// work starts a worker for what waits; it gives commands a second, from the start of the worker on, and seconds of CPU.
-func (b *bench) work(s *server, round int, worker, command string) (rate, server, own float64, err error) {
-	dir, err := b.folder(fmt.Sprintf("worker-%d", round))
+// work enqueues, and starts a worker with its files in a directory; it gives commands a second, from the start of the
+// worker on, and seconds of CPU.
+func (b *bench) work(s *server, dir, worker, command string) (rate, server, own float64, err error) {
+	if _, _, _, _, err := s.push(items(batchItems), batchItems, func(begun int, _ time.Time) bool { return begun < commands }); err != nil {
+		return 0, 0, 0, err
+	}
+	looking, err := s.client("client")
 	if err != nil {
 		return 0, 0, 0, err
 	}
+	defer looking.close()
+	var status api.Status
+	if err := looking.get("/v1/status", &status); err != nil {
+		return 0, 0, 0, err
+	}
+	want := status.Stages[0].Counts[api.Done] + commands
 	c := config.Config{
 		Stage: "stage", Command: []string{command}, Concurrency: concurrency, WorkDir: filepath.Join(dir, "work"),
 		Queue: config.Queue{EndpointsFile: filepath.Join(dir, "endpoints"), TokenFile: filepath.Join(s.dir, "worker")},
@@ -79,22 +101,15 @@ func (b *bench) work(s *server, round int, worker, command string) (rate, server
 			return 0, 0, 0, err
 		}
 	}
-	looking, err := s.client("client")
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	defer looking.close()
 	cmd := exec.Command(worker, "-config", filepath.Join(dir, "config.json"))
 	cmd.Env = append(os.Environ(), "PATTERN_INDEX=0")
-	before, want := s.cpu(), int64(commands*(round+1))
-	began := time.Now()
-	p, err := b.start(fmt.Sprintf("worker-%d", round), cmd, func() bool { return true })
+	before, began := s.cpu(), time.Now()
+	p, err := b.start("worker", cmd, func() bool { return true })
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	defer p.kill()
 	for {
-		var status api.Status
 		if err := looking.get("/v1/status", &status); err != nil {
 			return 0, 0, 0, err
 		}
