@@ -107,7 +107,7 @@ export function draw(status, upright, chosen, choose) {
     if (!taken.has(s.name)) edges.push(edge(place.get(s.name), end, s.per_second > 0));
   }
   const source = status.source, sink = status.sink;
-  const read = source.error ? "cannot be read" : source.finite ? (source.read ? "read to its end" : "being read") : "stays open";
+  const read = source.error ? "cannot be read" : source.finite ? (source.read ? "read to its end" : "being read") : source.items > 0 ? "stays open" : "what is pushed";
   const kept = sink ? [`${number(sink.exported)} in the bucket`, sink.error ? "cannot be written" : sink.pending ? `${number(sink.pending)} on their way` : ""] : ["kept in the queue", ""];
 
   const along = (columns.length + 2) * size.along + (columns.length + 1) * gap.along + 16;
@@ -115,7 +115,7 @@ export function draw(status, upright, chosen, choose) {
   const [width, height] = upright ? [wide, along] : [along, wide];
   return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "The pipeline" },
     edges,
-    endNode("Source", [`${number(source.items)} items`, read], ...place.get("source")),
+    endNode("Source", [source.items > 0 || source.finite ? `${number(source.items)} items` : "", read].filter(Boolean), ...place.get("source")),
     status.stages.map((s) => stageNode(s, ...place.get(s.name), s.name === chosen, choose)),
     endNode("Outputs", kept.filter(Boolean), ...end),
   );
