@@ -181,14 +181,16 @@ func (b *container) Put(ctx context.Context, name string, r io.Reader, size int6
 	}
 }
 
+// noContainer tells a container that is missing from an object that is.
+func noContainer(err error) bool {
+	var s *statusError
+	return errors.As(err, &s) && strings.HasPrefix(s.said, "ContainerNotFound")
+}
+
 func (b *container) Get(ctx context.Context, name string) (io.ReadCloser, int64, error) {
 	response, err := b.again(ctx, func() (*http.Request, error) { return b.request(ctx, http.MethodGet, "/"+name, nil, nil) })
 	if err != nil {
-		var s *statusError
-		if errors.As(err, &s) && strings.HasPrefix(s.said, "ContainerNotFound") {
-			return nil, 0, explain("read", b.at(name), false, err)
-		}
-		return nil, 0, explain("read", b.at(name), true, err)
+		return nil, 0, explain("read", b.at(name), !noContainer(err), err)
 	}
 	return response.Body, response.ContentLength, nil
 }
@@ -239,7 +241,8 @@ func (b *container) List(ctx context.Context, prefix, after string) iter.Seq2[Ob
 }
 
 func (b *container) Delete(ctx context.Context, name string) error {
-	err := explain("delete", b.at(name), true, b.done(ctx, http.MethodDelete, "/"+name, nil, nil, nil))
+	err := b.done(ctx, http.MethodDelete, "/"+name, nil, nil, nil)
+	err = explain("delete", b.at(name), !noContainer(err), err)
 	if errors.Is(err, ErrNotExist) {
 		return nil
 	}

@@ -182,6 +182,23 @@ func TestABodyThatBreaksOffLeavesNothing(t *testing.T) {
 	})
 }
 
+func TestABucketThatIsMissingIsNoMissingObject(t *testing.T) {
+	for name, make := range kinds {
+		if name == "folder" {
+			continue // it is made
+		}
+		t.Run(name, func(t *testing.T) {
+			b := open(t, strings.Replace(make(t), "//things", "//missing", 1))
+			_, _, err := b.Get(t.Context(), "a")
+			for doing, err := range map[string]error{"put": b.Put(t.Context(), "a", strings.NewReader("x"), 1), "get": err} {
+				require.Error(t, err, doing)
+				assert.True(t, Permanent(err), "%s: %v", doing, err)
+				assert.NotErrorIs(t, err, ErrNotExist, doing)
+			}
+		})
+	}
+}
+
 func TestFoldersKeepToThemselves(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o600))

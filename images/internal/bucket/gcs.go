@@ -82,8 +82,12 @@ func (b *gcs) bear(r *http.Request) error {
 		b.tokens = found.TokenSource
 	}
 	token, err := b.tokens.Token()
-	if err == nil {
+	var refused *oauth2.RetrieveError
+	switch {
+	case err == nil:
 		token.SetAuthHeader(r)
+	case errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode/100 == 4:
+		return permanentError{err}
 	}
 	return err
 }
@@ -92,6 +96,21 @@ func (b *gcs) at(name string) string { return strings.TrimSuffix("gs://"+b.name+
 
 func (b *gcs) object(name string) string {
 	return b.base + "/storage/v1/b/" + url.PathEscape(b.name) + "/o/" + url.PathEscape(name)
+}
+
+// noBucket tells a bucket that is missing from an object that is: the answers are alike, so the bucket is asked for.
+func (b *gcs) noBucket(ctx context.Context, err error) bool {
+	var s *statusError
+	if !errors.As(err, &s) || s.status != http.StatusNotFound {
+		return false
+	}
+	response, err := b.again(ctx, func() (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, b.base+"/storage/v1/b/"+url.PathEscape(b.name)+"?fields=name", nil)
+	})
+	if err == nil {
+		response.Body.Close()
+	}
+	return errors.As(err, &s) && s.status == http.StatusNotFound // who may not ask for it has one
 }
 
 // Put streams: what breaks off is not ended, and so not stored.
@@ -117,7 +136,7 @@ func (b *gcs) Get(ctx context.Context, name string) (io.ReadCloser, int64, error
 		return http.NewRequestWithContext(ctx, http.MethodGet, b.object(name)+"?alt=media", nil)
 	})
 	if err != nil {
-		return nil, 0, explain("read", b.at(name), true, err)
+		return nil, 0, explain("read", b.at(name), !b.noBucket(ctx, err), err)
 	}
 	return response.Body, response.ContentLength, nil
 }
@@ -169,7 +188,7 @@ func (b *gcs) Delete(ctx context.Context, name string) error {
 		return http.NewRequestWithContext(ctx, http.MethodDelete, b.object(name), nil)
 	})
 	if err != nil {
-		if err = explain("delete", b.at(name), true, err); errors.Is(err, ErrNotExist) {
+		if err = explain("delete", b.at(name), !b.noBucket(ctx, err), err); errors.Is(err, ErrNotExist) {
 			return nil
 		}
 		return err

@@ -54,11 +54,19 @@ func (s *Store) Extend(ctx context.Context, leases []store.Lease, until time.Tim
 			t.batch.Queue("SELECT good, moves FROM extend($1, $2, $3, $4)", t.now, lease.ID, lease.Epoch, until.UnixNano()).
 				QueryRow(t.lease(&results[i]))
 		}
-	}, nil)
+	}, nil, idsOf(leases, func(l store.Lease) int64 { return l.ID })...)
 	if err != nil {
 		return nil, err
 	}
 	return results, nil
+}
+
+func idsOf[T any](entries []T, id func(T) int64) []int64 {
+	ids := make([]int64, len(entries))
+	for i := range entries {
+		ids[i] = id(entries[i])
+	}
+	return ids
 }
 
 // lease reads whether one was good, and the moves.
@@ -96,7 +104,7 @@ func (s *Store) GiveBack(ctx context.Context, back []store.GiveBack) ([]error, e
 			t.batch.Queue("SELECT good, moves FROM give_back($1, $2, $3, $4, $5, $6, $7)", t.now, b.Lease.ID, b.Lease.Epoch,
 				state, due, less, failure.Encode(b.Failure)).QueryRow(t.lease(&results[i]))
 		}
-	}, nil)
+	}, nil, idsOf(back, func(b store.GiveBack) int64 { return b.Lease.ID })...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +127,7 @@ func (s *Store) Commit(ctx context.Context, commits []store.Commit) ([]error, er
 		for i := range commits {
 			t.commit(&commits[i], made[i], &results[i])
 		}
-	}, nil)
+	}, nil, idsOf(commits, func(c store.Commit) int64 { return c.Lease.ID })...)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type call struct {
 	queue  func(t *transaction)
 	second func(t *transaction) // after the answers of queue; nil if there is nothing more to do
 	weight int
+	ids    []int64      // of the items whose leases end or go on
 	state  atomic.Int32 // pending, running or cancelled
 	answer chan error
 }
@@ -43,12 +44,12 @@ const (
 	cancelled
 )
 
-// do has a writer send statements, and returns when they are committed.
-func (s *Store) do(ctx context.Context, weight int, queue, second func(t *transaction)) error {
+// do has a writer send statements, and returns when they are committed. The items of the leases that they are about are named.
+func (s *Store) do(ctx context.Context, weight int, queue, second func(t *transaction), ids ...int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := &call{queue: queue, second: second, weight: weight, answer: make(chan error, 1)}
+	c := &call{queue: queue, second: second, weight: weight, ids: ids, answer: make(chan error, 1)}
 	s.mu.RLock()
 	if s.closed {
 		s.mu.RUnlock()
@@ -161,6 +162,17 @@ type transaction struct {
 	began map[int32]bool
 }
 
+// lock the rows of all leases in the order of their IDs: who locks in another order waits for each other.
+func (t *transaction) lock(calls []*call) {
+	var ids []int64
+	for _, c := range calls {
+		ids = append(ids, c.ids...)
+	}
+	if len(ids) > 1 {
+		t.batch.Queue("SELECT FROM items WHERE id = ANY($1) ORDER BY id FOR UPDATE", ids)
+	}
+}
+
 // transact says with an error whether the commit was under way.
 func (w *writer) transact(ctx context.Context, calls []*call) (committing bool, err error) {
 	tx, err := w.s.pool.Begin(ctx)
@@ -174,6 +186,7 @@ func (w *writer) transact(ctx context.Context, calls []*call) (committing bool, 
 	}()
 	t := &transaction{ctx: ctx, s: w.s, now: w.s.options.Now().UnixNano(), delta: map[[2]int32]int64{}, began: map[int32]bool{}}
 	t.batch = &pgx.Batch{}
+	t.lock(calls)
 	for _, c := range calls {
 		c.queue(t)
 	}
