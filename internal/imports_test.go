@@ -25,7 +25,7 @@ var layers = []struct {
 }{
 	{"internal/fault", nil, []string{"k8s.io/client-go", "github.com/hashicorp/nomad", terraform}, "it is what everybody else may import"},
 	{"internal/topology", nil, []string{"k8s.io", "github.com/hashicorp/nomad", terraform}, "it knows no engine and no pattern"},
-	{"internal/patterns", []string{"internal/fault", "internal/topology", "images/*/config"}, []string{"k8s.io/api/", "k8s.io/client-go", "github.com/hashicorp/nomad", terraform}, "patterns are pure: they know neither Terraform nor an engine"},
+	{"internal/patterns", []string{"internal/fault", "internal/topology", "images/*/config", "images/*/api", "images/internal/settings"}, []string{"k8s.io/api/", "k8s.io/client-go", "github.com/hashicorp/nomad", terraform}, "patterns are pure: they know neither Terraform nor an engine"},
 	{"internal/engine/kubernetes", []string{"internal/engine", "internal/fault", "internal/topology"}, []string{"github.com/hashicorp/nomad", terraform}, "an engine knows no pattern, and not the other engine"},
 	{"internal/engine/nomad", []string{"internal/engine", "internal/fault", "internal/topology"}, []string{"k8s.io/client-go", terraform}, "an engine knows no pattern, and not the other engine"},
 	{"internal/provider/instance", []string{"internal/engine", "internal/fault", "internal/patterns", "internal/topology", "internal/provider", "images/*/config"}, []string{"k8s.io/client-go", "github.com/hashicorp/nomad"}, "the resource does not know what a Deployment or a task group is"},
