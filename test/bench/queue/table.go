@@ -44,7 +44,7 @@ func (t *table) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "what\ttarget\tmeasured\tverdict")
 	for _, row := range t.rows {
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row[:], "\t"), "\t"))
+		fmt.Fprintln(w, strings.Join(row[:], "\t"))
 	}
 	_ = w.Flush() // to a terminal
 	if t.missed > 0 {
