@@ -60,7 +60,7 @@ func TestACommandPerItem(t *testing.T) {
 			}
 			assert.Len(t, i.outputs, c.outputs)
 			assert.Empty(t, left(w.dir+"/work"), "no process of an item is left")
-			w.eventually(func() bool { entries, _ := os.ReadDir(w.config.WorkDir); return len(entries) == 0 }, "no folder is left")
+			w.eventually(func() bool { return empty(w.config.WorkDir) }, "no file is left")
 			assert.Zero(t, w.terminate())
 			assert.NotContains(t, w.output.String(), `"level":"ERROR"`)
 		})
@@ -292,4 +292,14 @@ func TestACommandThatCannotBeStartedIsToldAtTheStart(t *testing.T) {
 			assert.Empty(t, w.queue.requests, "nothing was received")
 		})
 	}
+}
+
+// empty tells whether there is nothing but folders below one.
+func empty(root string) bool {
+	return filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			err = fmt.Errorf("%s is left", path)
+		}
+		return err
+	}) == nil
 }

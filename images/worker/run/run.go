@@ -40,6 +40,7 @@ type Runner struct {
 	environment []string
 	null        *os.File
 	number      atomic.Int64
+	folders     folder.Pool
 	active      atomic.Int64
 
 	mu      sync.Mutex
@@ -90,10 +91,10 @@ func (r *Runner) Signal(signal syscall.Signal) {
 // Work is a claims.Worker.
 func (r *Runner) Work(ctx context.Context, lease api.Lease) claims.Result {
 	path := r.Config.WorkDir + "/item-" + strconv.FormatInt(r.number.Add(1), 10)
-	f, err := folder.Make(path, lease.Name)
+	f, err := r.folders.Make(path, lease.Name)
 	if err == nil {
 		defer func() {
-			if err := f.Remove(); err != nil {
+			if err := r.folders.Done(f); err != nil {
 				r.Log.Warn("a folder is left behind", "item", lease.Name, "error", err.Error())
 			}
 		}()
