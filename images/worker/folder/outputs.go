@@ -48,7 +48,7 @@ func (f *Folder) Outputs(item string) (outputs []Output, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("look for the output: %w", err)
 	}
-	if syscall.Rmdir(f.OutputDir()) == nil { // it was empty, as it is for most commands
+	if asNew(f.OutputDir()) { // as it is for most commands
 		return outputs, nil
 	}
 	err = filepath.WalkDir(f.OutputDir(), func(path string, entry fs.DirEntry, err error) error {
