@@ -2,19 +2,19 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"os"
 	"strings"
 	"sync"
-	"time"
-
-	"fmt"
-	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
-	"github.com/stretchr/testify/assert"
-	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/store"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/store/storetest"
 )
@@ -105,4 +105,72 @@ func TestWhatTheDatabaseRefusesOfOneCallIsNoMatterOfTheOthers(t *testing.T) {
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	assert.EqualValues(t, 36, stats.Stages["resize"].Counts[api.Waiting])
+}
+
+// What has become due is read first and ended afterwards; in between, others of the same transaction have their say.
+func TestALateAcknowledgementCountsAlsoWhereItsLeaseIsJustEnding(t *testing.T) {
+	now := time.Now()
+	s := opened(t, database)
+	s.options.Now = func() time.Time { return now }
+	_, err := s.Enqueue(t.Context(), []store.NewItem{{Stage: "resize", Name: "acked"}, {Stage: "resize", Name: "extended"}, {Stage: "resize", Name: "given back"}})
+	require.NoError(t, err)
+	items, err := s.Receive(t.Context(), store.Receive{Stage: "resize", Max: 3, Until: now.Add(time.Second)})
+	require.NoError(t, err)
+	require.Len(t, items, 3)
+	lease := func(i int) store.Lease { return store.Lease{ID: items[i].ID, Epoch: items[i].Epoch} }
+	now = now.Add(2 * time.Second)
+
+	// All writers wait while the calls gather.
+	lock, err := s.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), "LOCK TABLE items")
+	require.NoError(t, err)
+	var calls sync.WaitGroup
+	waiting := 0
+	gathers := func(call func() error) {
+		calls.Go(func() { assert.NoError(t, call()) })
+		waiting++
+		if waiting <= writers {
+			require.Eventually(t, func() bool { return s.pool.Stat().AcquiredConns() == int32(1+waiting) }, time.Minute, time.Millisecond)
+			return
+		}
+		require.Eventually(t, func() bool { return len(s.calls) == waiting-writers }, time.Minute, time.Millisecond)
+	}
+	for i := range writers {
+		gathers(func() error {
+			_, err := s.Enqueue(t.Context(), []store.NewItem{{Stage: "other", Name: fmt.Sprint(i)}})
+			return err
+		})
+	}
+	gathers(func() error {
+		_, _, err := s.Tick(t.Context(), func(string) store.Rule { return store.Rule{MaxAttempts: 1} }, 100)
+		return err
+	})
+	gathers(func() error {
+		results, err := s.Commit(t.Context(), []store.Commit{{Lease: lease(0), Items: []store.NewItem{{Stage: "next", Name: "acked"}}}})
+		assert.Equal(t, []error{nil}, results)
+		return err
+	})
+	gathers(func() error {
+		results, err := s.Extend(t.Context(), []store.Lease{lease(1)}, now.Add(time.Minute))
+		assert.Equal(t, []error{nil}, results)
+		return err
+	})
+	gathers(func() error {
+		results, err := s.GiveBack(t.Context(), []store.GiveBack{{Lease: lease(2), Release: true}})
+		assert.Equal(t, []error{nil}, results)
+		return err
+	})
+	require.NoError(t, lock.Rollback(t.Context()))
+	calls.Wait()
+
+	stats, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, map[api.State]int64{api.Done: 1, api.InFlight: 1, api.Waiting: 1}, present(stats.Stages["resize"].Counts))
+	assert.Equal(t, map[api.State]int64{api.Waiting: 1}, present(stats.Stages["next"].Counts))
+}
+
+func present(counts map[api.State]int64) map[api.State]int64 {
+	maps.DeleteFunc(counts, func(_ api.State, n int64) bool { return n == 0 })
+	return counts
 }

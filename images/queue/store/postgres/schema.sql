@@ -217,18 +217,22 @@ EXCEPTION WHEN unique_violation THEN
 	moves := '{}';
 END $$;
 
--- expire a lease that is locked already. The lease stays good unless the item is dead: nobody else has it yet.
-CREATE OR REPLACE FUNCTION expire(p_now bigint, p_id bigint, p_state int, p_due bigint, p_failure text) RETURNS int[] LANGUAGE plpgsql AS $$
+-- expire what was due when it was read and locked, unless another call of the same transaction has ended or extended it since.
+-- The lease stays good unless the item is dead: nobody else has it yet.
+CREATE OR REPLACE FUNCTION expire(p_now bigint, p_id bigint, p_from int, p_state int, p_due bigint, p_failure text)
+RETURNS int[] LANGUAGE plpgsql AS $$
 DECLARE
 	l items%ROWTYPE;
 BEGIN
-	SELECT * INTO l FROM items WHERE id = p_id;
 	UPDATE items SET state = p_state, lease = CASE WHEN p_state = 6 THEN 0 ELSE lease END, changed = p_now, due = nullif(p_due, 0),
-		failure = coalesce(nullif(p_failure, ''), failure) WHERE id = p_id;
-	IF p_state = 6 THEN
-		RETURN ARRAY[l.stage, l.state, 6] || unblock(p_now, l.stage, l.grp);
+		failure = coalesce(nullif(p_failure, ''), failure) WHERE id = p_id AND state = p_from AND due <= p_now RETURNING * INTO l;
+	IF NOT FOUND THEN
+		RETURN '{}';
 	END IF;
-	RETURN ARRAY[l.stage, l.state, p_state];
+	IF p_state = 6 THEN
+		RETURN ARRAY[l.stage, p_from, 6] || unblock(p_now, l.stage, l.grp);
+	END IF;
+	RETURN ARRAY[l.stage, p_from, p_state];
 END $$;
 
 -- redrive_items: those of the names, or (null) up to a limit of all that are dead.

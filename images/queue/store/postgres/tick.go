@@ -71,7 +71,7 @@ func (t *transaction) isDue(item *dueItem, rule func(stage string) store.Rule) {
 			state, due = delayed, t.now+int64(delay)
 		}
 	}
-	t.batch.Queue("SELECT expire($1, $2, $3, $4, $5)", t.now, item.id, state, due, why).QueryRow(func(row pgx.Row) error {
+	t.batch.Queue("SELECT expire($1, $2, $3, $4, $5, $6)", t.now, item.id, item.state, state, due, why).QueryRow(func(row pgx.Row) error {
 		var moves []int32
 		err := row.Scan(&moves)
 		t.moved(moves)
