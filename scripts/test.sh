@@ -10,7 +10,7 @@ all) engines=(kubernetes nomad) ;;
 kubernetes | nomad) engines=("$ENGINE") ;;
 *) die "ENGINE is kubernetes, nomad or all, not $ENGINE" ;;
 esac
-LOGS=$BUILD/logs/test TAIL=80
+LOGS=$BUILD/logs/test TAIL=40
 rm -rf "$LOGS"
 failed=() passed=0 begun=$(now)
 

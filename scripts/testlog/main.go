@@ -1,5 +1,5 @@
 // Testlog reads go test -json and tells what a reader wants to know: a line for each package or top-level test that ends,
-// all that a failed one has printed, and the counts with the reasons of what was skipped.
+// all that a failed one has printed, and at the end the reasons of failures, the counts with the reasons of what was skipped.
 //
 //	go test -json ./... | go run ./scripts/testlog [-v]
 //
@@ -33,12 +33,18 @@ type event struct {
 	Elapsed                                   float64
 }
 
+// The list of failures at the end has the beginning of what each has printed, for whom all of it is too long.
+const (
+	reasonLines = 8
+	reasonWidth = 300
+)
+
 // key is whose output it is: a test's, a package's, or a compilation's.
 func (e event) key() string { return e.Package + e.ImportPath + "\x00" + e.Test }
 
 func report(in io.Reader, out io.Writer, verbose bool) (failed bool, err error) {
 	output := map[string][]string{}
-	passed, skips, fails := 0, []string{}, []string{}
+	passed, failures, skips, fails := 0, 0, []string{}, []string{}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20) // a line of output may be long
 	for lines.Scan() {
@@ -69,14 +75,20 @@ func report(in io.Reader, out io.Writer, verbose bool) (failed bool, err error) 
 		case "fail":
 			failed = true
 			if e.Test != "" {
+				failures++
 				fails = append(fails, short+" "+e.Test)
 			} else if e.FailedBuild != "" {
+				failures++
 				fails = append(fails, short+" does not compile")
 				output[e.key()] = output[event{ImportPath: e.FailedBuild}.key()]
 			}
 			fmt.Fprintf(out, "FAIL  %s %s (%.1fs)\n", short, e.Test, e.Elapsed)
-			for _, line := range output[e.key()] {
+			for i, line := range output[e.key()] {
 				fmt.Fprint(out, "      ", line)
+				if i < reasonLines {
+					reason := []rune(strings.TrimRight(line, "\n"))
+					fails = append(fails, "      "+string(reason[:min(len(reason), reasonWidth)]))
+				}
 			}
 		default:
 			continue
@@ -90,7 +102,7 @@ func report(in io.Reader, out io.Writer, verbose bool) (failed bool, err error) 
 	if len(fails) > 0 {
 		fmt.Fprintf(out, "failed:\n      %s\n", strings.Join(fails, "\n      "))
 	}
-	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", passed, len(fails), len(skips))
+	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", passed, failures, len(skips))
 	return failed, lines.Err()
 }
 

@@ -46,7 +46,7 @@ func TestReport(t *testing.T) {
 			name: "what failed is told with its own output, though others ran beside it", fail: true,
 			file: `func TestA(t *testing.T) { t.Parallel(); t.Log("chatter") }
 func TestB(t *testing.T) { t.Parallel(); t.Run("inner", func(t *testing.T) { t.Error("the reason") }) }`,
-			says: []string{"FAIL  m TestB/inner", "the reason", "failed:\n      m TestB/inner\n      m TestB\n", "1 passed, 2 failed"}, omits: []string{"chatter"},
+			says: []string{"FAIL  m TestB/inner", "the reason", "failed:\n      m TestB/inner\n                m_test.go:6: the reason\n      m TestB\n", "1 passed, 2 failed"}, omits: []string{"chatter"},
 		},
 		{
 			name: "what was skipped is told with its reason",

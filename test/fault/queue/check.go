@@ -213,6 +213,9 @@ func (r *rig) counts(f *Findings) error {
 					return fmt.Errorf("list items: %w", err)
 				}
 				found += int64(len(page.Items))
+				if state == api.Dead && after == "" && len(page.Items) > 0 && page.Items[0].Failure != nil {
+					f.strange("%s in %s is dead: %+v", page.Items[0].Name, stage.Name, *page.Items[0].Failure)
+				}
 				if after = page.After; after == "" {
 					break
 				}
