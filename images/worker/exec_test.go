@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -123,6 +124,23 @@ func TestNothingOfAnItemSurvivesIt(t *testing.T) {
 			assert.Empty(t, left(w.log))
 		})
 	}
+}
+
+// A process that is just becoming another program has no environment for a moment, and may look dead.
+func TestWhoBecomesAnotherProgramIsFound(t *testing.T) {
+	w := newWorker(t, "by-content")
+	w.config.Concurrency = 2
+	const items = 200
+	for n := range items {
+		w.queue.push(fmt.Sprint("item-", n), "elude")
+	}
+	w.start(t)
+	w.eventually(func() bool { return w.queue.count(api.Done) == items })
+	pid := strconv.Itoa(w.cmd.Process.Pid)
+	w.eventually(func() bool {
+		children, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+		return err == nil && len(children) == 0
+	}, "nobody is left")
 }
 
 func TestALeaseThatIsLostEndsTheCommand(t *testing.T) {

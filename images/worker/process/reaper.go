@@ -29,6 +29,7 @@ type Reaper struct {
 	settled  *sync.Cond
 	list     *os.File // of the children; nil where the kernel has none
 	buffer   []byte
+	environ  []byte // for Sweep
 }
 
 // NewReaper makes this process the reaper of its descendants.

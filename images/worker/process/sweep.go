@@ -17,6 +17,9 @@ import (
 // sweepFor bounds how long a sweep goes after processes that make new ones.
 const sweepFor = 5 * time.Second
 
+// becoming is how long a process may look dead, or without an environment, because it is becoming another program (execve).
+const becoming = 100 * time.Millisecond
+
 // Sweep kills what a child that has ended has left behind outside of its process group (it called setsid), and waits until
 // it is gone. Such processes are this one's children by now. They are told from those of other items by the mark, an entry
 // of their environment; if alone, no other command runs, and those without one are taken, too, unless they were
@@ -24,17 +27,23 @@ const sweepFor = 5 * time.Second
 //
 // What is not found: a process that has wiped its environment, while other commands run; it is as soon as none does.
 func (r *Reaper) Sweep(c *Child, mark string, alone bool) (killed int) {
-	for deadline := time.Now().Add(sweepFor); ; {
-		found := r.sweep(c, []byte(mark), alone)
+	deadline, sure := time.Now().Add(sweepFor), time.Now().Add(becoming)
+	for {
+		found, unsure := r.sweep(c, []byte(mark), alone)
 		killed += found
-		if found == 0 || time.Now().After(deadline) {
+		now := time.Now()
+		if found == 0 && (unsure == 0 || now.After(sure)) || now.After(deadline) {
 			return killed
+		}
+		if found > 0 {
+			sure = now.Add(becoming)
 		}
 		<-time.After(time.Millisecond) // the kernel ends them, and gives this process their children
 	}
 }
 
-func (r *Reaper) sweep(c *Child, mark []byte, alone bool) (found int) {
+// sweep once. Unsure are those that may be the child's, and cannot be told at this moment.
+func (r *Reaper) sweep(c *Child, mark []byte, alone bool) (found, unsure int) {
 	r.mu.Lock() // nothing is reaped meanwhile, so that no number changes hands
 	defer r.mu.Unlock()
 	for _, pid := range r.children() {
@@ -42,10 +51,14 @@ func (r *Reaper) sweep(c *Child, mark []byte, alone bool) (found int) {
 			continue
 		}
 		began, zombie, ok := stat(pid)
-		if !ok || zombie {
+		if !ok {
 			continue
 		}
-		environment, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+		if zombie { // it is reaped in a moment, unless one of its threads is calling execve and takes its place
+			unsure++
+			continue
+		}
+		environment, err := r.environment(pid)
 		mine := err == nil && marked(environment, mark)
 		if !mine && alone && c.began != 0 && began >= c.began {
 			mine = true
@@ -54,9 +67,38 @@ func (r *Reaper) sweep(c *Child, mark []byte, alone bool) (found int) {
 			// Its group and its session's other groups are orphans of their own as soon as it is dead, and are found then.
 			found++
 		}
+		if !mine && err == nil && len(environment) == 0 && began >= c.began {
+			unsure++
+		}
 	}
-	return found
+	return found, unsure
 }
+
+// environment of a process, by one call of the kernel: between two, it may become another program, and the rest is not there.
+// It is valid until the next call.
+func (r *Reaper) environment(pid int) ([]byte, error) {
+	for {
+		if len(r.environ) == 0 {
+			r.environ = make([]byte, 32<<10)
+		}
+		file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
+		if err != nil {
+			return nil, err
+		}
+		n, err := file.Read(r.environ)
+		file.Close()
+		if n < len(r.environ) || len(r.environ) >= maxEnviron {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return r.environ[:n], err
+		}
+		r.environ = make([]byte, 2*len(r.environ))
+	}
+}
+
+// maxEnviron is what Linux allows for arguments and environment together, by default.
+const maxEnviron = 8 << 20
 
 func marked(environment, mark []byte) bool {
 	at := bytes.Index(environment, mark)

@@ -169,6 +169,15 @@ func (s *stage) tryKubectl(input string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+// permitted waits until a service account may do something: the authorizer hears of roles and bindings by watches of its own.
+func (s *stage) permitted(account string, what ...string) {
+	s.Helper()
+	require.Eventually(s, func() bool {
+		out, _ := s.tryKubectl("", append([]string{"auth", "can-i", "--as=system:serviceaccount:" + s.namespace + ":" + account}, what...)...)
+		return strings.HasSuffix(strings.TrimSpace(out), "yes")
+	}, time.Minute, 100*time.Millisecond, account)
+}
+
 func (s *stage) live(apiVersion, kind, name string) *unstructured.Unstructured {
 	s.Helper()
 	o := &Object{}

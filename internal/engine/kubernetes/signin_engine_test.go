@@ -112,6 +112,7 @@ func TestEngineAsksAgainForCredentialsThatHaveExpired(t *testing.T) {
 	s := newStage(t)
 	s.kubectl("create", "serviceaccount", "deployer")
 	s.kubectl("create", "rolebinding", "deployer", "--clusterrole=edit", "--serviceaccount="+s.namespace+":deployer")
+	s.permitted("deployer", "get", "configmaps")
 	file, err := clientcmd.LoadFromFile(os.Getenv("KUBECONFIG"))
 	require.NoError(t, err)
 	cluster := file.Clusters[file.Contexts[file.CurrentContext].Cluster]

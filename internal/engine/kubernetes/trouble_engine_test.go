@@ -227,6 +227,7 @@ func TestEngineMakesDoWithoutPodsAndEvents(t *testing.T) {
 	s.kubectl("create", "serviceaccount", "deployer")
 	s.kubectl("create", "role", "deployer", "--verb=*", "--resource=configmaps,services,deployments.apps")
 	s.kubectl("create", "rolebinding", "deployer", "--role=deployer", "--serviceaccount="+s.namespace+":deployer")
+	s.permitted("deployer", "get", "configmaps")
 	e := New(Config{ConfigPath: os.Getenv("KUBECONFIG"), Namespace: s.namespace, WrapTransport: func(next http.RoundTripper) http.RoundTripper {
 		return tripper(func(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())

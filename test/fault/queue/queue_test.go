@@ -40,7 +40,7 @@ func TestEachItemHasOneOutput(t *testing.T) {
 		{
 			name: "with PostgreSQL, when the database and one of two servers are killed and the power fails",
 			plan: Plan{
-				Items: items(t, 30_000), Postgres: true, Servers: 2,
+				Items: items(t, 100_000), Postgres: true, Servers: 2,
 				Events: []Event{KillServer, KillServer, KillWorker, KillDatabase, CutPower},
 				Every:  2 * time.Second, Step: time.Second, Seed: 2, Within: 20 * time.Minute,
 			},
