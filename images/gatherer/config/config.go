@@ -121,6 +121,9 @@ type Container struct {
 	URL string `json:"url"`
 	// Format of the parts: "json" (default), "multipart" or "ndjson".
 	Format string `json:"format,omitempty"`
+	// By and Order as of NDJSON, with format "ndjson".
+	By    string `json:"by,omitempty"`
+	Order string `json:"order,omitempty"`
 }
 
 // Policy rules requests (live).

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -69,6 +70,7 @@ func (m *Merge) setDefaults() {
 	}
 	if m.Container != nil {
 		set(&m.Container.Format, "json")
+		set(&m.Container.Order, "asc")
 	}
 }
 
@@ -140,4 +142,17 @@ func (c *Child) Target() (prefix, host string) {
 		return "", ""
 	}
 	return strings.TrimSuffix(u.EscapedPath(), "/"), u.Host
+}
+
+// Address is HOST:PORT of a child's URL.
+func (c *Child) Address() string {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -164,6 +164,10 @@ func (m *Merge) validate(f *faults) {
 		if c.Format != "json" && c.Format != "multipart" && c.Format != "ndjson" {
 			f.add("merge.container.format", `must be "json", "multipart" or "ndjson", got %q`, c.Format)
 		}
+		order("merge.container.order", c.Order)
+		if c.By != "" && c.Format != "ndjson" {
+			f.add("merge.container.by", `only goes with format = "ndjson"`)
+		}
 	}
 }
 
