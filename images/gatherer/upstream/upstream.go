@@ -77,7 +77,7 @@ type DialError struct {
 func (e *DialError) Error() string { return fmt.Sprintf("connect to %s: %v", e.Address, e.Err) }
 func (e *DialError) Unwrap() error { return e.Err }
 
-// ProtocolError says what is wrong with an answer. The connection it came by is closed.
+// ProtocolError says what is wrong with an answer. The connection it came by is closed, unless only the content is wrong.
 type ProtocolError struct {
 	Reason string
 }
