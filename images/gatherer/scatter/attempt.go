@@ -230,5 +230,5 @@ func reason(err error) string {
 // last part of an error's text, which is its cause.
 func last(err error) string {
 	text := err.Error()
-	return text[strings.LastIndex(text, ": ")+1:]
+	return strings.TrimSpace(text[strings.LastIndexByte(text, ':')+1:])
 }
