@@ -1,3 +1,5 @@
+//go:build unix
+
 package upstream
 
 import (
@@ -46,6 +48,9 @@ func BenchmarkCall(b *testing.B) {
 					}
 					into := NewBuffer()
 					err = r.ReadAll(1<<20, into)
+					if len(into.B) != size {
+						return fmt.Errorf("%d bytes", len(into.B))
+					}
 					r.Close()
 					into.Free()
 					return err

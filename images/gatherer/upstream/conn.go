@@ -72,8 +72,8 @@ func (cn *conn) begin(deadline time.Time) error {
 func (cn *conn) finish() {
 	cn.close()
 	if cn.writing != nil {
-		<-cn.writing
-		cn.writing = nil
+		err := <-cn.writing
+		cn.writing, cn.broken = nil, err != nil
 	}
 	cn.free()
 }

@@ -51,13 +51,13 @@ func FuzzResponse(f *testing.F) {
 			f.Add([]byte(seed), size)
 		}
 	}
-	read := func(data []byte, size int) (status int, interim bool, body, trailer string, clean bool, err error) {
+	read := func(data []byte, size int) (status int, body, trailer string, err error) {
 		p := New("fuzz", Options{HeaderBytes: 4096})
 		p.open++
 		var c Call
 		r, err := p.ask(newConn(&pieces{left: data, size: size}, p), &c, get("/"))
 		if err != nil {
-			return 0, false, "", "", false, err
+			return 0, "", "", err
 		}
 		b := NewBuffer()
 		err = r.ReadAll(1<<20, b)
@@ -69,13 +69,13 @@ func FuzzResponse(f *testing.F) {
 		if open != idle {
 			panic("a connection is lost")
 		}
-		return status, false, body, trailer, idle == 1, err
+		return status, body, trailer, err
 	}
 	f.Fuzz(func(t *testing.T, data []byte, size int) {
 		size = max(1, size)
-		status, _, body, trailer, _, err := read(data, size)
+		status, body, trailer, err := read(data, size)
 		for _, other := range []int{1, 1 << 20} {
-			status2, _, body2, trailer2, _, err2 := read(data, other)
+			status2, body2, trailer2, err2 := read(data, other)
 			require.Equal(t, err == nil, err2 == nil, "%v, but in pieces of %d: %v", err, other, err2)
 			if err == nil {
 				require.Equal(t, []any{status, body, trailer}, []any{status2, body2, trailer2})

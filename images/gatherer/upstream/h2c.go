@@ -86,7 +86,7 @@ func (m *multiplexed) do(c *Call, r *Request) (*Response, error) {
 		return nil, ErrCancelled
 	}
 	m.begin()
-	answer, err := m.transport.RoundTrip(request.WithContext(ctx))
+	answer, err := m.transport.RoundTrip(request.WithContext(ctx)) //nolint:bodyclose // Response.Close does
 	if err != nil {
 		c.leave()
 		err = m.explain(ctx, err)
@@ -104,9 +104,7 @@ func (m *multiplexed) do(c *Call, r *Request) (*Response, error) {
 		response.ContentLength = 0
 	}
 	for _, value := range answer.Header.Values("Content-Encoding") {
-		if err := response.declare([]byte("content-encoding"), []byte(value)); err != nil {
-			return nil, err
-		}
+		response.declared.encoded([]byte(value))
 	}
 	if response.ContentLength == 0 {
 		response.declared.coding, response.done = plain, true

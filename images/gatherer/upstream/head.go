@@ -34,7 +34,7 @@ func (r *Response) readHead(method string) error {
 // readOneHead leaves the head in buf[:headEnd], and the connection's start behind it.
 func (r *Response) readOneHead() error {
 	cn, limit := r.conn, r.conn.pool.options.HeaderBytes
-	r.declared = declared{length: -1}
+	r.declared, r.ContentType = declared{length: -1}, ""
 	line, scanned := 0, 0 // where the line begins, and up to where it has no end
 	for {
 		i := bytes.IndexByte(cn.buf[scanned:cn.end], '\n')
@@ -165,13 +165,7 @@ func (r *Response) declare(name, value []byte) error {
 		}
 	case len("content-encoding"):
 		if fold(name, "content-encoding") {
-			switch {
-			case len(value) == 0 || fold(value, "identity"):
-			case d.coding == plain && (fold(value, "gzip") || fold(value, "x-gzip")):
-				d.coding = gzipped
-			default:
-				d.coding = unknown
-			}
+			d.encoded(value)
 		}
 	case len("transfer-encoding"):
 		if fold(name, "transfer-encoding") {
@@ -182,6 +176,17 @@ func (r *Response) declare(name, value []byte) error {
 		}
 	}
 	return nil
+}
+
+// encoded by a content coding: one at most is known.
+func (d *declared) encoded(value []byte) {
+	switch {
+	case len(value) == 0 || fold(value, "identity"):
+	case d.coding == plain && (fold(value, "gzip") || fold(value, "x-gzip")):
+		d.coding = gzipped
+	default:
+		d.coding = unknown
+	}
 }
 
 // frame finds out how long the body is (RFC 9112, section 6.3).

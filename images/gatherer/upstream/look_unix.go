@@ -18,7 +18,7 @@ func (cn *conn) lookInto() {
 	cn.look = func(fd uintptr) bool {
 		var b [1]byte
 		_, err := syscall.Read(int(fd), b[:]) // sockets of package net do not block
-		cn.still = err == syscall.EAGAIN      //nolint:errorlint // an Errno as it is
+		cn.still = err == syscall.EAGAIN
 		return true
 	}
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -66,6 +67,9 @@ func (p *Pool) Connections() (open, idle int) {
 func (p *Pool) Do(c *Call, r *Request) (*Response, error) {
 	if p.h2c != nil {
 		return p.h2c.do(c, r)
+	}
+	if !r.Deadline.IsZero() && !time.Now().Before(r.Deadline) {
+		return nil, c.explain(fmt.Errorf("ask %s: %w", p.address, os.ErrDeadlineExceeded)) // no connection could be looked at
 	}
 	if cn := p.take(r.Deadline); cn != nil {
 		response, err := p.ask(cn, c, r)
