@@ -335,7 +335,6 @@ func assertOK(t testing.TB, a answer) {
 	}
 }
 
-
 // newLeafAt listens where another one did.
 func newLeafAt(t testing.TB, address string, do http.HandlerFunc) *leaf {
 	t.Helper()
