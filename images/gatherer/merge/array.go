@@ -8,11 +8,15 @@ import (
 )
 
 // jsonArray puts the elements of all arrays into one.
-type jsonArray struct{ items string }
+type jsonArray struct{ items path }
 
 func (m jsonArray) Merge(_ context.Context, in *Request, parts []Part, coverage contract.Coverage) (*Answer, error) {
-	out := make([]byte, 1, size(parts)+len(parts)+2)
-	out[0] = '['
+	out, err := begin(in, m.items, coverage, size(parts)+2)
+	if err != nil {
+		return nil, err
+	}
+	out.body = append(out.body, '[')
+	first := true
 	for i := range parts {
 		v, err := value(i, &parts[i], m.items)
 		if err != nil {
@@ -25,10 +29,12 @@ func (m jsonArray) Merge(_ context.Context, in *Request, parts []Part, coverage 
 		if raw == "" {
 			continue
 		}
-		if len(out) > 1 {
-			out = append(out, ',')
+		if !first {
+			out.body = append(out.body, ',')
 		}
-		out = append(out, raw...)
+		first = false
+		out.body = append(out.body, raw...)
 	}
-	return finish(in, m.items, append(out, ']'), coverage)
+	out.body = append(out.body, ']')
+	return out.finish(), nil
 }

@@ -9,24 +9,27 @@ import (
 type concat struct{ separator string }
 
 func (m concat) Stream(_ context.Context, _ *Request, streams []Stream, out Sink) error {
+	w := newFlusher(out)
+	defer w.stop()
 	buffer := make([]byte, 32<<10)
 	written := false
 	for i := range streams {
-		s := &streams[i]
-		if !written && s.ContentType != "" && out.Header().Get("Content-Type") == "" {
-			out.Header().Set("Content-Type", s.ContentType)
-		}
 		begun := false
 		for {
-			n, err := s.Body.Read(buffer)
+			n, err := streams[i].Body.Read(buffer)
 			if n > 0 {
-				if !begun && written && m.separator != "" {
-					if _, err := io.WriteString(out, m.separator); err != nil {
+				switch {
+				case !written:
+					if streams[i].ContentType != "" {
+						out.Header().Set("Content-Type", streams[i].ContentType)
+					}
+				case !begun:
+					if _, err := io.WriteString(w, m.separator); err != nil {
 						return err
 					}
 				}
 				begun, written = true, true
-				if _, err := out.Write(buffer[:n]); err != nil {
+				if _, err := w.Write(buffer[:n]); err != nil {
 					return err
 				}
 			}
@@ -44,5 +47,8 @@ func (m concat) Stream(_ context.Context, _ *Request, streams []Stream, out Sink
 			}
 		}
 	}
-	return nil
+	if !written && len(streams) > 0 && streams[0].ContentType != "" {
+		out.Header().Set("Content-Type", streams[0].ContentType)
+	}
+	return w.finish()
 }

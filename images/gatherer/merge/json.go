@@ -1,82 +1,134 @@
 package merge
 
 import (
-	"bytes"
 	"encoding/json"
-	"mime"
+	"errors"
+	"fmt"
 	"strings"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
 )
 
-const jsonType = "application/json"
+// maxDepth of JSON. Parsers recurse: gjson, and those of merge containers.
+const maxDepth = 500
 
-// isJSON tells whether a media type is JSON, or not given.
-func isJSON(contentType string) bool {
-	if contentType == "" || contentType == jsonType {
-		return true
+// valid tells what is wrong with a text that should be JSON.
+func valid(b []byte) error {
+	switch {
+	case !shallow(b):
+		return fmt.Errorf("its JSON is nested more than %d deep", maxDepth)
+	case !gjson.ValidBytes(b):
+		return errors.New("it is not valid JSON")
+	case !utf8.Valid(b):
+		return errors.New("its JSON is not UTF-8")
 	}
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == jsonType || strings.HasSuffix(media, "+json"))
+	return nil
 }
 
+func shallow(b []byte) bool {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			if depth++; depth > maxDepth {
+				return false
+			}
+		case ']', '}':
+			depth--
+		}
+	}
+	return true
+}
+
+// A path of fields, in gjson's words.
+type path struct{ fields, escaped string }
+
+func newPath(fields string) path {
+	if fields == "" {
+		return path{}
+	}
+	all := strings.Split(fields, ".")
+	for i, field := range all {
+		all[i] = gjson.Escape(field) // "@timestamp" is a name, and no modifier
+	}
+	return path{fields: fields, escaped: strings.Join(all, ".")}
+}
+
+// text without a copy: what it is of does not change while a merge runs.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 // value of a part, at a path.
-func value(index int, p *Part, path string) (gjson.Result, error) {
-	if !isJSON(p.ContentType) {
+func value(index int, p *Part, at path) (gjson.Result, error) {
+	if !contract.IsJSON(p.ContentType) {
 		return gjson.Result{}, partError(index, "its type is %s, and not JSON", p.ContentType)
 	}
-	if !gjson.ValidBytes(p.Body) {
-		return gjson.Result{}, partError(index, "it is not valid JSON")
+	if err := valid(p.Body); err != nil {
+		return gjson.Result{}, &PartError{Index: index, Err: err}
 	}
-	if path == "" {
-		return gjson.ParseBytes(p.Body), nil
+	if at.fields == "" {
+		return gjson.Parse(text(p.Body)), nil
 	}
-	v := gjson.GetBytes(p.Body, path)
+	v := gjson.Get(text(p.Body), at.escaped)
 	if !v.Exists() {
-		return v, partError(index, "it has no %q", path)
+		return v, partError(index, "it has no %q", at.fields)
 	}
 	return v, nil
 }
 
-// finish an answer: in an envelope for a client; for the level above in the shape that a leaf's answer has.
-func finish(in *Request, path string, results []byte, coverage contract.Coverage) (*Answer, error) {
-	var out bytes.Buffer
-	if in.Root {
+// An answer in the making: in an envelope for a client, in the shape of a leaf's answer for the level above.
+type answer struct {
+	body []byte
+	end  string
+}
+
+// begin an answer whose results will take about so many bytes.
+func begin(in *Request, at path, coverage contract.Coverage, bytes int) (*answer, error) {
+	a := &answer{}
+	switch {
+	case in.Root:
 		told, err := json.Marshal(coverage)
 		if err != nil {
 			return nil, err
 		}
-		out.Grow(len(results) + len(told) + 32)
-		out.WriteString(`{"coverage":`)
-		out.Write(told)
-		out.WriteString(`,"results":`)
-		out.Write(results)
-		out.WriteString("}\n")
-		return &Answer{ContentType: jsonType, Body: out.Bytes()}, nil
-	}
-	if path == "" {
-		return &Answer{ContentType: jsonType, Body: results}, nil
-	}
-	fields := strings.Split(path, ".")
-	for _, field := range fields {
-		name, err := json.Marshal(field)
-		if err != nil {
-			return nil, err
+		a.body = make([]byte, 0, bytes+len(told)+32)
+		a.body = append(a.body, `{"coverage":`...)
+		a.body = append(a.body, told...)
+		a.body = append(a.body, `,"results":`...)
+		a.end = "}\n"
+	case at.fields == "":
+		a.body = make([]byte, 0, bytes)
+	default:
+		a.body = make([]byte, 0, bytes+2*len(at.fields)+8)
+		fields := strings.Split(at.fields, ".")
+		for _, field := range fields {
+			a.body = append(a.body, '{')
+			a.body = appendString(a.body, field)
+			a.body = append(a.body, ':')
 		}
-		out.WriteByte('{')
-		out.Write(name)
-		out.WriteByte(':')
+		a.end = strings.Repeat("}", len(fields))
 	}
-	out.Write(results)
-	out.WriteString(strings.Repeat("}", len(fields)))
-	return &Answer{ContentType: jsonType, Body: out.Bytes()}, nil
+	return a, nil
 }
+
+func (a *answer) finish() *Answer {
+	return &Answer{ContentType: contract.TypeJSON, Body: append(a.body, a.end...)}
+}
+
+func appendString(to []byte, s string) []byte { return gjson.AppendJSONString(to, s) }
 
 func size(parts []Part) (n int) {
 	for i := range parts {
-		n += len(parts[i].Body)
+		n += len(parts[i].Body) + 1
 	}
 	return n
 }

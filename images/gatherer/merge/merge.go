@@ -56,10 +56,20 @@ type Stream struct {
 	Child       string
 	Shards      []int
 	ContentType string
-	Body        io.Reader
+	// Body is closed, if it is an io.Closer, when no more of it is wanted: a Read that waits must return then.
+	Body io.Reader
 }
 
-// A Sink takes what a Streamer makes.
+// interrupt those who wait for more of streams.
+func interrupt(streams []Stream) {
+	for i := range streams {
+		if c, ok := streams[i].Body.(io.Closer); ok {
+			_ = c.Close() // nothing more is read
+		}
+	}
+}
+
+// A Sink takes what a Streamer makes. Failed and Coverage may be called while another goroutine writes.
 type Sink interface {
 	io.Writer
 	// Header of the answer, until something is written.
@@ -94,16 +104,16 @@ func New(c config.Merge, limits config.Limits) (Merger, Streamer) {
 	case c.Concat != nil:
 		return nil, concat{separator: c.Concat.Separator}
 	case c.JSONArray != nil:
-		return jsonArray{items: c.JSONArray.Items}, nil
+		return jsonArray{items: newPath(c.JSONArray.Items)}, nil
 	case c.TopK != nil:
 		return newTopK(c.TopK), nil
 	case c.Sum != nil:
 		return sum{}, nil
 	case c.Histogram != nil:
-		return histogram{items: c.Histogram.Items, size: c.Histogram.Size}, nil
+		return histogram{items: newPath(c.Histogram.Items), size: c.Histogram.Size}, nil
 	case c.NDJSON != nil:
 		return nil, newNDJSON(c.NDJSON, limits)
-	case c.Container != nil && c.Container.Format == "ndjson":
+	case c.Container != nil && c.Container.Format == contract.FormatNDJSON:
 		return nil, newStreamingContainer(c.Container, limits)
 	default:
 		return newContainer(c.Container, limits), nil
@@ -111,4 +121,6 @@ func New(c config.Merge, limits config.Limits) (Merger, Streamer) {
 }
 
 // WantsHeaders tells whether a merge looks at the headers of parts.
-func WantsHeaders(c config.Merge) bool { return c.Container != nil && c.Container.Format != "ndjson" }
+func WantsHeaders(c config.Merge) bool {
+	return c.Container != nil && c.Container.Format != contract.FormatNDJSON
+}

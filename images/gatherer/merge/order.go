@@ -2,6 +2,7 @@ package merge
 
 import (
 	"cmp"
+	"math"
 	"strconv"
 	"strings"
 
@@ -13,9 +14,8 @@ import (
 type sortKey struct {
 	kind   int
 	number float64
-	whole  int64
-	exact  bool
-	text   string
+	// text of a string; of a whole number that a float64 may not tell from its neighbours, its digits.
+	text string
 }
 
 const (
@@ -25,13 +25,15 @@ const (
 	nothing
 )
 
+// exactBelow is where float64 begins to skip whole numbers.
+const exactBelow = 1 << 53
+
 func keyOf(v gjson.Result) sortKey {
 	switch v.Type {
 	case gjson.Number:
 		k := sortKey{kind: numbers, number: v.Num}
-		// Beyond 2^53 a float64 does not tell whole numbers apart.
-		if n, err := strconv.ParseInt(v.Raw, 10, 64); err == nil {
-			k.whole, k.exact = n, true
+		if (v.Num >= exactBelow || v.Num <= -exactBelow) && !strings.ContainsAny(v.Raw, ".eE") {
+			k.text = v.Raw
 		}
 		return k
 	case gjson.String:
@@ -49,10 +51,38 @@ func ascending(a, b *sortKey) int {
 		return cmp.Compare(a.kind, b.kind)
 	case a.kind != numbers:
 		return strings.Compare(a.text, b.text)
-	case a.exact && b.exact:
-		return cmp.Compare(a.whole, b.whole)
+	case a.number != b.number:
+		return cmp.Compare(a.number, b.number)
+	case a.text == b.text:
+		return 0
 	}
-	return cmp.Compare(a.number, b.number)
+	if math.IsInf(a.number, 0) && (a.text == "" || b.text == "") {
+		// Beyond all of float64 is what was not written out, too.
+		return cmp.Compare(len(b.text), len(a.text)) * sign(a.number)
+	}
+	// Rounding keeps the order, so that numbers of which one was rounded are compared by their digits.
+	x, y := digits(a), digits(b)
+	n := cmp.Compare(len(x), len(y))
+	if n == 0 {
+		n = strings.Compare(x, y)
+	}
+	return n * sign(a.number)
+}
+
+func sign(f float64) int {
+	if f < 0 {
+		return -1
+	}
+	return 1
+}
+
+// digits of a whole number without its sign.
+func digits(k *sortKey) string {
+	text := k.text
+	if text == "" {
+		text = strconv.FormatFloat(k.number, 'f', 0, 64)
+	}
+	return strings.TrimPrefix(text, "-")
 }
 
 // compare in an order. Nothing is last in both.
