@@ -10,13 +10,13 @@ import (
 // Latencies are counted in buckets of an eighth of a power of two, from 1 µs to 2 min, and in slices of time of which the oldest
 // is emptied for the next. A quantile is interpolated within its bucket: it is at most an eighth off.
 const (
-	sliceCount   = 5
-	sliceTime = 2500 * time.Millisecond
-	subBits   = 3
-	sub       = 1 << subBits
-	minShift  = 10 // 2^10 ns
-	maxShift  = 37
-	buckets   = (maxShift - minShift) * sub
+	sliceCount = 5
+	sliceTime  = 2500 * time.Millisecond
+	subBits    = 3
+	sub        = 1 << subBits
+	minShift   = 10 // 2^10 ns
+	maxShift   = 37
+	buckets    = (maxShift - minShift) * sub
 	// fewest observations that say something of a quantile.
 	fewest = 20
 	// Quantiles are worked out at most so often.

@@ -1,33 +1,38 @@
-// Package discovery follows where the replicas of a service are reached.
+// Package discovery follows the addresses of a group of servers.
 //
-// An endpoints file has one HOST:PORT a line, and is replaced when they change. A host that is an address stands for itself. One
-// that is a name stands for the replicas behind it: on Kubernetes, where the Pod's service account may list EndpointSlices, those
-// of the Service SERVICE.NAMESPACE(.svc...) that are ready (or, if none is, those that still serve), within moments of a change;
-// elsewhere the addresses that DNS gives, asked again every other second. While DNS does not answer, what it said last holds.
+// They are listed in a file, one HOST:PORT a line; what follows a # is a comment. A host that is an IP address is taken as it
+// is. A name stands for all of its addresses, and is followed in one of two ways:
+//
+// On Kubernetes, with a service account that may list and watch EndpointSlices in the namespace, the first labels of the name
+// are SERVICE.NAMESPACE (or SERVICE alone, in the own namespace), and the slices of that Service are watched: its ready endpoints
+// count, or the serving ones while none is ready. A change is known within a moment. The port is the line's, which is to be that
+// of the pods; where all slices say that the pods have other ports than that, the Service translates it, and the name is resolved
+// as any other, which gives the Service's own address.
+//
+// Everywhere else, and while there is no slice of that name, DNS is asked every two seconds.
+//
+// Where a server has an IPv4 and an IPv6 address it would count twice, so IPv6 addresses count only where there is no IPv4 one.
+//
+// What was known last stays for a while when it cannot be known any more: a name that DNS fails to resolve keeps its addresses
+// for five minutes, one that DNS says does not exist for ten seconds; endpoints of a watch that broke stay until the watch works
+// again, or, after half a minute, until DNS knows better. A list that is wrong for a while is less harmful than none: whoever
+// uses it has to put up with servers that do not answer anyhow.
 package discovery
 
 import (
 	"context"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
+	"net/netip"
 	"slices"
-	"strings"
-	"sync"
+	"strconv"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/incluster"
 )
 
-const (
-	// settle is how long a folder must be left alone before its file is read.
-	settle = 20 * time.Millisecond
-	// lookAgain is for file systems that do not tell of changes.
-	lookAgain = 5 * time.Second
-)
+// firstPatience is how long the first list waits for names.
+const firstPatience = 3 * time.Second
 
 // Options of a Follower; the zero value is right but for tests.
 type Options struct {
@@ -35,15 +40,17 @@ type Options struct {
 	Account string
 	// Lookup a name. Default: net.DefaultResolver's LookupHost.
 	Lookup func(ctx context.Context, host string) ([]string, error)
-	// Every so often DNS is asked. Default: 2s.
+	// Every is about how long after an answer DNS is asked again. Default: 2s.
 	Every time.Duration
-	Log   *slog.Logger
+	// Log. Default: none.
+	Log *slog.Logger
 }
 
-// A Follower follows services.
+// A Follower follows groups of servers, for which it shares connections and watches of folders. It is safe for concurrent use.
 type Follower struct {
 	options Options
 	cluster *incluster.Client // nil outside of Kubernetes
+	folders hub
 }
 
 // New makes a Follower.
@@ -54,8 +61,11 @@ func New(o Options) *Follower {
 	if o.Lookup == nil {
 		o.Lookup = net.DefaultResolver.LookupHost
 	}
-	if o.Every == 0 {
-		o.Every = 2 * time.Second
+	if o.Every <= 0 {
+		o.Every = resolveEvery
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	f := &Follower{options: o}
 	if c, err := incluster.New(o.Account); err == nil {
@@ -64,175 +74,148 @@ func New(o Options) *Follower {
 	return f
 }
 
-// File follows what an endpoints file lists, until the context ends. Changed gets the sorted addresses whenever they differ, and
-// once at the start; a file that is missing or empty is none.
+// File follows what a file lists. It calls changed with the addresses (IP:PORT, sorted, each once) whenever they differ from those
+// before, and at least once at the start: as soon as all names were looked up, or after three seconds. A file that is missing or
+// empty is an empty list. It blocks until ctx ends. Changed is not called by two goroutines at once, and may keep what it is given.
 func (f *Follower) File(ctx context.Context, path string, changed func(addresses []string)) {
-	var names source
-	names.follow(ctx, f, changed)
-	watcher, err := fsnotify.NewWatcher()
-	var events chan fsnotify.Event
-	if err == nil {
-		defer watcher.Close()
-		if watcher.Add(filepath.Dir(path)) == nil {
-			events = watcher.Events
-		}
-	}
-	settled, again := time.NewTimer(0), time.NewTicker(lookAgain)
-	defer settled.Stop()
-	defer again.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			names.wait()
-			return
-		case <-events: // whichever file it is: Kubernetes swaps a link beside it
-			settled.Reset(settle)
-		case <-again.C:
-			settled.Reset(0)
-		case <-settled.C:
-			content, err := os.ReadFile(path)
-			if err != nil && !os.IsNotExist(err) {
-				f.options.Log.Warn("endpoints are not read", "path", path, "error", err.Error())
-				continue
-			}
-			names.set(strings.Fields(string(content)))
-		}
-	}
+	group := f.group(path, changed)
+	contents := make(chan []byte)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.watchFile(ctx, path, contents)
+	}()
+	group.run(ctx, contents)
+	cancel()
+	<-done
 }
 
-// Address follows one HOST:PORT in the same way.
+// Address follows one HOST:PORT as if it were the only line of a file.
 func (f *Follower) Address(ctx context.Context, address string, changed func(addresses []string)) {
-	var names source
-	names.follow(ctx, f, changed)
-	names.set([]string{address})
-	<-ctx.Done()
-	names.wait()
+	contents := make(chan []byte, 1)
+	contents <- []byte(address)
+	f.group(address, changed).run(ctx, contents)
 }
 
-// source is the lines of a file, and what became of each.
-type source struct {
-	ctx     context.Context
-	f       *Follower
-	changed func([]string)
+// A group is one list of servers that is followed.
+type group struct {
+	*Follower
+	name     string // of the file, for the log
+	changed  func([]string)
+	patience time.Duration
 
-	mu      sync.Mutex
-	fixed   []string
-	named   map[string]*name
-	told    []string
-	ever    bool
-	running sync.WaitGroup
+	wake    chan struct{} // something is known that was not
+	lines   []endpoint
+	sources map[string]*source
 }
 
-type name struct {
-	stop      context.CancelFunc
-	known     bool
-	addresses []string
+func (f *Follower) group(name string, changed func([]string)) *group {
+	return &group{
+		Follower: f, name: name, changed: changed, patience: firstPatience,
+		wake: make(chan struct{}, 1), sources: map[string]*source{},
+	}
 }
 
-func (s *source) follow(ctx context.Context, f *Follower, changed func([]string)) {
-	s.ctx, s.f, s.changed, s.named = ctx, f, changed, map[string]*name{}
-}
-
-func (s *source) wait() { s.running.Wait() }
-
-// set the lines.
-func (s *source) set(lines []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fixed = nil
-	wanted := map[string]bool{}
-	for _, line := range lines {
-		host, _, err := net.SplitHostPort(line)
-		switch {
-		case err != nil:
-			s.f.options.Log.Warn("an endpoint is not HOST:PORT", "line", line)
-		case net.ParseIP(host) != nil:
-			s.fixed = append(s.fixed, line)
-		default:
-			wanted[line] = true
+func (g *group) run(ctx context.Context, contents <-chan []byte) {
+	defer func() {
+		for _, s := range g.sources {
+			s.stop()
 		}
-	}
-	for line, n := range s.named {
-		if !wanted[line] {
-			n.stop()
-			delete(s.named, line)
-		}
-	}
-	for line := range wanted {
-		if s.named[line] == nil {
-			ctx, stop := context.WithCancel(s.ctx)
-			n := &name{stop: stop}
-			s.named[line] = n
-			s.running.Go(func() { s.resolve(ctx, line, n) })
-		}
-	}
-	s.tell()
-}
-
-// tell what has changed. The caller holds the lock.
-func (s *source) tell() {
-	all := slices.Clone(s.fixed)
-	for _, n := range s.named {
-		if !n.known && !s.ever {
-			return // it is worth waiting for
-		}
-		all = append(all, n.addresses...)
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	if s.ever && slices.Equal(all, s.told) {
-		return
-	}
-	s.ever, s.told = true, all
-	s.changed(slices.Clone(all))
-}
-
-// found the addresses of a name.
-func (s *source) found(ctx context.Context, n *name, hosts []string, port string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ctx.Err() != nil {
-		return
-	}
-	n.known, n.addresses = true, nil
-	for _, host := range hosts {
-		n.addresses = append(n.addresses, net.JoinHostPort(host, port))
-	}
-	s.tell()
-}
-
-// resolve a name until the context ends.
-func (s *source) resolve(ctx context.Context, line string, n *name) {
-	host, port, _ := net.SplitHostPort(line) // checked before
-	if s.f.cluster != nil {
-		if s.f.slices(ctx, host, func(hosts []string) { s.found(ctx, n, hosts, port) }) {
-			return
-		}
-	}
-	tick := time.NewTicker(s.f.options.Every)
-	defer tick.Stop()
-	well := true
+	}()
+	patience := time.NewTimer(g.patience)
+	defer patience.Stop()
+	var last []string
+	read, told, late := false, false, false
 	for {
-		asking, cancel := context.WithTimeout(ctx, 2*s.f.options.Every)
-		hosts, err := s.f.options.Lookup(asking, host)
-		cancel()
-		switch {
-		case err == nil:
-			s.found(ctx, n, hosts, port)
-		case ctx.Err() == nil:
-			if well {
-				s.f.options.Log.Warn("a name is not found", "host", host, "error", err.Error())
-			}
-			s.mu.Lock()
-			n.known = true
-			s.tell()
-			s.mu.Unlock()
-		}
-		well = err == nil
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case data := <-contents:
+			read = true
+			g.lines = parse(data, g.name, g.options.Log)
+			g.reconcile(ctx)
+		case <-g.wake:
+		case <-patience.C:
+			late = true
+		}
+		addresses, pending := g.addresses()
+		if !read || !told && pending && !late || told && slices.Equal(addresses, last) {
+			continue
+		}
+		told, last = true, addresses
+		g.changed(slices.Clone(addresses))
+	}
+}
+
+// notify that something has changed, from any goroutine.
+func (g *group) notify() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reconcile lets there be one source for each name.
+func (g *group) reconcile(ctx context.Context) {
+	wanted := map[string]bool{}
+	for _, line := range g.lines {
+		if line.address.IsValid() {
+			continue
+		}
+		wanted[line.host] = true
+		if g.sources[line.host] == nil {
+			g.sources[line.host] = g.follow(ctx, line.host)
 		}
 	}
+	for host, s := range g.sources {
+		if !wanted[host] {
+			s.stop()
+			delete(g.sources, host)
+		}
+	}
+}
+
+// addresses that are known now, and whether some names are not looked up yet.
+func (g *group) addresses() (out []string, pending bool) {
+	out = []string{}
+	ask := map[*source]bool{}
+	for _, line := range g.lines {
+		if line.address.IsValid() {
+			out = append(out, join(line.address, line.port))
+			continue
+		}
+		s := g.sources[line.host]
+		found, dns, unknown := s.addresses(line.port)
+		ask[s] = ask[s] || dns
+		pending = pending || unknown
+		for _, address := range found {
+			out = append(out, join(address, line.port))
+		}
+	}
+	for s, dns := range ask {
+		s.askDNS(dns)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), pending
+}
+
+func join(address netip.Addr, port uint16) string {
+	return net.JoinHostPort(address.String(), strconv.Itoa(int(port)))
+}
+
+// oneFamily leaves IPv6 addresses out where there are others.
+func oneFamily(all []netip.Addr) []netip.Addr {
+	var four, six []netip.Addr
+	for _, address := range all {
+		if address = address.Unmap(); address.Is4() {
+			four = append(four, address)
+		} else {
+			six = append(six, address)
+		}
+	}
+	if len(four) > 0 {
+		return four
+	}
+	return six
 }
