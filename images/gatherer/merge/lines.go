@@ -73,11 +73,11 @@ func (r *lineReader) read() error {
 	for {
 		piece, err := r.in.ReadSlice('\n')
 		switch {
+		case len(r.long)+len(piece) > r.merge.lineBytes+1: // with its end
+			return fmt.Errorf("a line has more than %d bytes (limits.line_bytes)", r.merge.lineBytes)
 		case err == nil && len(r.long) == 0:
 			r.line = piece
 			return nil
-		case len(r.long)+len(piece) > r.merge.lineBytes:
-			return fmt.Errorf("a line has more than %d bytes (limits.line_bytes)", r.merge.lineBytes)
 		}
 		r.long = append(r.long, piece...)
 		switch {
