@@ -23,8 +23,11 @@ func (s state) String() string { return [...]string{"closed", "open", "half_open
 
 // A breaker keeps requests from a replica that fails (circuit breaker; Nygard, "Release It!", 2007). It opens after failures in
 // a row; then the replica is probed beside the requests, with pauses that double. After a probe that succeeds one request may
-// try, and decides. A new replica's breaker is closed, and probed once at the start: most are well, and the others are known
-// before many requests have gone there.
+// try, and decides.
+//
+// While it is closed, a request that fails is followed by probes, until a request succeeds, a probe does, or it opens: that a
+// replica is dead is known soon, and costs few requests. A new replica is probed once, and one failure opens it: most are well,
+// and the others are known before many requests have gone there.
 //
 // Times are since the beginning of the Set.
 type breaker struct {
@@ -33,12 +36,13 @@ type breaker struct {
 	failures atomic.Int32 // in a row
 	proven   atomic.Bool  // it has answered a request
 
-	mu      sync.Mutex
-	due     bool // a probe, at next
-	probing bool
-	next    time.Duration // of a probe while open, of a try while half open
-	pause   time.Duration
-	reason  string
+	mu       sync.Mutex
+	due      bool // a probe, at next
+	probing  bool
+	answered time.Duration // when the last probe ended
+	next     time.Duration // of a probe, or of a try while half open
+	pause    time.Duration
+	reason   string
 }
 
 func (b *breaker) state() state { return state(b.now.Load()) }
@@ -107,6 +111,7 @@ func (b *breaker) failure(now time.Duration, c config.Breaker, why string) bool 
 	switch b.state() {
 	case closed:
 		if int(b.failures.Add(1)) < c.Failures {
+			b.again(now, c)
 			return false
 		}
 		b.open(now, c.Probe.Std())
@@ -116,6 +121,17 @@ func (b *breaker) failure(now time.Duration, c config.Breaker, why string) bool 
 		return false
 	}
 	return true
+}
+
+// again there should be a probe, if none is due: now, or a pause after the last, as requests may fail often.
+func (b *breaker) again(now time.Duration, c config.Breaker) {
+	if b.due {
+		return
+	}
+	b.due, b.next = true, now
+	if b.answered > 0 {
+		b.next = max(now, b.answered+c.Probe.Std())
+	}
 }
 
 func (b *breaker) doubled(c config.Breaker) time.Duration {
@@ -151,7 +167,7 @@ func (b *breaker) probe(now time.Duration) (mine, due bool, next time.Duration) 
 func (b *breaker) probed(now time.Duration, c config.Breaker, why string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
+	b.probing, b.answered = false, now
 	switch was := b.state(); {
 	case was == trying, was == halfOpen: // requests know better
 		return false
@@ -162,10 +178,15 @@ func (b *breaker) probed(now time.Duration, c config.Breaker, why string) bool {
 		b.reason = why
 		b.open(now, b.doubled(c))
 		return false
-	case why != "" && !b.proven.Load():
+	case why == "", b.proven.Load() && b.failures.Load() == 0: // or a request has succeeded meanwhile
+		b.due = false
+		return false
+	case b.proven.Load() && int(b.failures.Add(1)) < c.Failures:
 		b.reason = why
-		b.open(now, c.Probe.Std())
-		return true
+		b.again(now, c)
+		return false
 	}
-	return false
+	b.reason = why
+	b.open(now, c.Probe.Std())
+	return true
 }

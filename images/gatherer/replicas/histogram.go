@@ -17,8 +17,9 @@ const (
 	minShift   = 10 // 2^10 ns
 	maxShift   = 37
 	buckets    = (maxShift - minShift) * sub
-	// fewest observations that say something of a quantile.
-	fewest = 20
+	// fewest observations above a quantile that say something of it, and those with which chance does not move it much.
+	fewest = 1
+	enough = 10
 	// Quantiles are worked out at most so often.
 	refresh = 100 * time.Millisecond
 	// As many quantiles are kept as anybody asks for; those of settings that are no more are let go.
@@ -40,7 +41,11 @@ type estimates struct {
 	when   time.Duration
 	q      []float64
 	values []time.Duration
+	total  uint64
 }
+
+// sure tells whether a quantile rests on enough.
+func (e *estimates) sure(q float64) bool { return e != nil && float64(e.total)*(1-q) >= enough }
 
 func (e *estimates) of(q float64) (time.Duration, bool) {
 	if e == nil {
@@ -94,15 +99,15 @@ func (h *histogram) turn(now time.Duration) int64 {
 	}
 }
 
-// quantile of what was observed, 0 if that is too little.
-func (h *histogram) quantile(q float64, now time.Duration) time.Duration {
+// quantile of what was observed, 0 if that is too little; sure if it is enough.
+func (h *histogram) quantile(q float64, now time.Duration) (value time.Duration, sure bool) {
 	kept := h.kept.Load()
 	value, known := kept.of(q)
 	if known && now-kept.when < refresh {
-		return value
+		return value, kept.sure(q)
 	}
 	if known && !h.mu.TryLock() { // somebody is at it
-		return value
+		return value, kept.sure(q)
 	}
 	if !known {
 		h.mu.Lock()
@@ -110,7 +115,7 @@ func (h *histogram) quantile(q float64, now time.Duration) time.Duration {
 	defer h.mu.Unlock()
 	if kept = h.kept.Load(); kept != nil && now-kept.when < refresh {
 		if value, known = kept.of(q); known {
-			return value
+			return value, kept.sure(q)
 		}
 	}
 	next := &estimates{when: now, q: []float64{q}}
@@ -124,11 +129,12 @@ func (h *histogram) quantile(q float64, now time.Duration) time.Duration {
 	h.turn(now)
 	var sums [buckets]uint64
 	total := h.sum(&sums)
+	next.total = total
 	for _, q := range next.q {
 		next.values = append(next.values, interpolate(&sums, total, q))
 	}
 	h.kept.Store(next)
-	return next.values[0]
+	return next.values[0], next.sure(q)
 }
 
 func (h *histogram) sum(sums *[buckets]uint64) (total uint64) {
@@ -143,7 +149,7 @@ func (h *histogram) sum(sums *[buckets]uint64) (total uint64) {
 }
 
 func interpolate(sums *[buckets]uint64, total uint64, q float64) time.Duration {
-	if total < fewest {
+	if float64(total)*(1-q) < fewest {
 		return 0
 	}
 	rank := q * float64(total)

@@ -68,7 +68,7 @@ func (r *Replica) Done(latency time.Duration, outcome Outcome, why ...string) {
 	case Success:
 		r.latency.peak(float64(latency), now)
 		s.typical.blend(float64(latency), now)
-		s.latencies.observe(latency, now)
+		s.observe(latency, now)
 		r.breaker.success(now)
 		if !s.reached.Load() {
 			s.reached.Store(true)
@@ -77,7 +77,7 @@ func (r *Replica) Done(latency time.Duration, outcome Outcome, why ...string) {
 		// Most often another was quicker. If those were left out that were slow, the slow ones would be missing in the quantiles,
 		// and their replica would go on looking quick. Those that were cancelled early tell nothing.
 		if float64(latency) > s.typical.value() {
-			s.latencies.observe(latency, now)
+			s.observe(latency, now)
 			if float64(latency) > r.latency.value() {
 				r.latency.peak(float64(latency), now)
 			}
@@ -93,6 +93,7 @@ func (r *Replica) Done(latency time.Duration, outcome Outcome, why ...string) {
 		if o := s.options.Load(); r.breaker.failure(now, o.Breaker, reason) {
 			r.opened(o, reason)
 		}
+		s.wake()
 	}
 }
 
@@ -104,5 +105,4 @@ func (r *Replica) opened(o *Options, why string) {
 		r.pool.Load().Close()
 	}
 	o.Log.Warn("a replica gets no requests until it answers a probe", "child", o.Name, "replica", r.Address, "reason", why)
-	r.set.wake()
 }

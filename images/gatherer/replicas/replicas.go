@@ -31,8 +31,20 @@ type Options struct {
 	// Outstanding is how many requests a replica gets at once.
 	Outstanding int
 	HeaderBytes int
-	Log         *slog.Logger
+	// Siblings are those whose latencies stand for the set's own while it has too few; nil where there are none.
+	Siblings *Siblings
+	Log      *slog.Logger
 }
+
+// Siblings are the sets of children that are alike. A gatherer that has just begun, or that has many children and few requests,
+// knows of each too little, and of all of them enough.
+type Siblings struct {
+	start     time.Time
+	latencies histogram
+}
+
+// NewSiblings that know nothing yet.
+func NewSiblings() *Siblings { return &Siblings{start: time.Now()} }
 
 func (o Options) withDefaults() *Options {
 	var c config.Config
@@ -60,6 +72,8 @@ type Set struct {
 	// typical latency of all replicas: what is expected of one that is new.
 	typical   average
 	latencies histogram
+	known     atomic.Bool // of late there were enough latencies to tell quantiles
+	siblings  *Siblings
 	reached   atomic.Bool
 	woken     chan struct{}
 
@@ -70,7 +84,7 @@ type Set struct {
 
 // New makes a Set without replicas.
 func New(o Options) *Set {
-	s := &Set{start: time.Now(), woken: make(chan struct{}, 1)}
+	s := &Set{start: time.Now(), woken: make(chan struct{}, 1), siblings: o.Siblings}
 	s.options.Store(o.withDefaults())
 	s.all.Store(&[]*Replica{})
 	return s
@@ -143,6 +157,9 @@ func (s *Set) Pick(not ...*Replica) (*Replica, error) {
 	}
 }
 
+// curiosity is how much quicker than usual a replica is taken to be of which nothing is known.
+const curiosity = 0.9
+
 // least of the replicas by latency and load, one whose breaker is half open, and whether there are any that are well but full.
 func (s *Set) least(all, not []*Replica, limit int64, now time.Duration) (best, half *Replica, busy bool) {
 	typical := max(s.typical.value(), 1)
@@ -161,11 +178,11 @@ func (s *Set) least(all, not []*Replica, limit int64, now time.Duration) (best, 
 			busy = true
 			continue
 		}
-		// Nothing is known of a new one: it is taken for one like the others, and not for the best of all, else all requests
-		// went there until it answers.
+		// Nothing is known of a new one: it is taken for one like the others, and a little better so that it is asked, but not
+		// for the best of all, else all requests went there until it answers.
 		latency := r.latency.at(now, typical/2)
 		if latency == 0 {
-			latency = typical
+			latency = curiosity * typical
 		}
 		cost := latency * float64(waiting+1)
 		switch {
@@ -221,7 +238,29 @@ func (s *Set) Others(than []*Replica) bool {
 // Quantile (0 to 1) of the latencies of the last 10 to 12.5 s; 0 if there are too few to tell. It is worked out again at most
 // every tenth of a second, and is at most an eighth off. Besides successes it counts requests that were cancelled when they had
 // taken longer than usual, as they would be the slow ones.
-func (s *Set) Quantile(q float64) time.Duration { return s.latencies.quantile(q, s.now()) }
+//
+// While there are too few to be sure, it is the siblings'.
+func (s *Set) Quantile(q float64) time.Duration {
+	own, sure := s.latencies.quantile(q, s.now())
+	if sure != s.known.Load() {
+		s.known.Store(sure)
+	}
+	if sure || s.siblings == nil {
+		return own
+	}
+	if theirs, _ := s.siblings.latencies.quantile(q, time.Since(s.siblings.start)); theirs > 0 {
+		return theirs
+	}
+	return own
+}
+
+// observe a latency.
+func (s *Set) observe(latency, now time.Duration) {
+	s.latencies.observe(latency, now)
+	if s.siblings != nil && !s.known.Load() {
+		s.siblings.latencies.observe(latency, time.Since(s.siblings.start))
+	}
+}
 
 // Ready tells whether a request would have somewhere to go.
 func (s *Set) Ready() bool {
