@@ -33,7 +33,7 @@ func (m concat) Stream(_ context.Context, _ *Request, streams []Stream, out Sink
 					return err
 				}
 			}
-			if err == io.EOF { //nolint:errorlint // as io.Reader has it
+			if err == io.EOF {
 				break
 			}
 			if err != nil {

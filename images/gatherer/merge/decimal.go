@@ -23,10 +23,10 @@ const (
 )
 
 func parseDecimal(raw string) (d decimal, err error) {
-	mantissa, exponent := raw, ""
+	mantissa := raw
 	if i := strings.IndexAny(raw, "eE"); i >= 0 {
-		mantissa, exponent = raw[:i], raw[i+1:]
-		if d.exponent, err = strconv.Atoi(exponent); err != nil || d.exponent > maxExponent || d.exponent < -maxExponent {
+		mantissa = raw[:i]
+		if d.exponent, err = strconv.Atoi(raw[i+1:]); err != nil || d.exponent > maxExponent || d.exponent < -maxExponent {
 			return d, fmt.Errorf("the number %.40s is too far from 1", raw)
 		}
 	}

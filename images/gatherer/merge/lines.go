@@ -82,7 +82,7 @@ func (r *lineReader) read() error {
 		r.long = append(r.long, piece...)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-		case err == io.EOF && len(r.long) > 0, err == nil: //nolint:errorlint // as io.Reader has it
+		case err == io.EOF && len(r.long) > 0, err == nil:
 			r.line = r.long
 			return nil
 		default:
@@ -103,7 +103,8 @@ func coverageLine(line []byte) (bool, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if d.Decode(&told) != nil || told.Coverage == nil || told.Coverage.Shards == 0 {
+	isCoverage := d.Decode(&told) == nil && told.Coverage != nil && told.Coverage.Shards > 0
+	if !isCoverage {
 		return false, nil // a line like any other
 	}
 	if !told.Coverage.Complete {

@@ -215,9 +215,9 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		for _, c := range merges {
 			m, _ := New(c, limits)
-			before := [2][]byte{bytes.Clone(a), bytes.Clone(b)}
+			given := [2][]byte{bytes.Clone(a), bytes.Clone(b)}
 			answer, err := m.Merge(t.Context(), below(""), []Part{{Body: a}, {Body: b}}, contract.Coverage{})
-			assert.Equal(t, before, [2][]byte{a, b}, "parts are not changed")
+			assert.True(t, bytes.Equal(given[0], a) && bytes.Equal(given[1], b), "parts are not changed")
 			if err != nil {
 				require.ErrorAs(t, err, new(*PartError))
 				continue

@@ -8,9 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,8 +192,8 @@ func TestStreamsOfParentsGiveTheSame(t *testing.T) {
 
 // forever gives lines without end, from no memory.
 type forever struct {
-	n, left int
-	rest    []byte
+	n, left    int
+	line, rest []byte
 }
 
 func (f *forever) Read(p []byte) (int, error) {
@@ -201,7 +203,8 @@ func (f *forever) Read(p []byte) (int, error) {
 		}
 		f.left--
 		f.n++
-		f.rest = fmt.Appendf(f.rest[:0], "{\"t\":%d,\"text\":\"some text that makes a line of a usual length, as those of logs are\"}\n", f.n)
+		f.line = fmt.Appendf(f.line[:0], "{\"t\":%d,\"text\":\"some text that makes a line of a usual length, as those of logs are\"}\n", f.n)
+		f.rest = f.line
 	}
 	n := copy(p, f.rest)
 	f.rest = f.rest[n:]
@@ -211,6 +214,21 @@ func (f *forever) Read(p []byte) (int, error) {
 type nowhere struct{ *client }
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestMemoryDoesNotGrowWithStreams(t *testing.T) {
+	const n, lines = 100, 5000 // 45 MB
+	_, s := New(config.Merge{NDJSON: &config.NDJSON{By: "t"}}, limits)
+	all := make([]Stream, n)
+	for i := range all {
+		all[i] = Stream{Shards: []int{i}, Body: &forever{left: lines}}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, s.Stream(t.Context(), below(""), all, nowhere{newClientSink(n)}))
+	runtime.ReadMemStats(&after)
+	// The reader of each, a number that the test formats for each line, and little else.
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(n*(readerBytes+4<<10)+n*lines*16), "of all that was ever allocated")
+}
 
 func BenchmarkStreams(b *testing.B) {
 	for _, n := range []int{4, 100} {
@@ -308,7 +326,9 @@ func TestAStreamingContainer(t *testing.T) {
 		require.ErrorIs(t, s.Stream(t.Context(), below(""), streams("{\"t\":1}\nBREAK", "{\"t\":2}"), out), errStrict)
 	})
 	t.Run("it refuses", func(t *testing.T) {
-		_, s := New(streamingServer(t, func(w http.ResponseWriter, _ *contract.Records) { http.Error(w, "no room", 507) }), limits)
+		_, s := New(streamingServer(t, func(w http.ResponseWriter, _ *contract.Records) {
+			http.Error(w, "no room", http.StatusInsufficientStorage)
+		}), limits)
 		require.ErrorContains(t, s.Stream(t.Context(), below(""), streams("{\"t\":1}\n"), newClientSink(1)), "no room")
 	})
 	t.Run("it dies in the middle", func(t *testing.T) {
@@ -323,14 +343,15 @@ func TestAStreamingContainer(t *testing.T) {
 
 func TestAContainer(t *testing.T) {
 	seen := make(chan *contract.MergeRequest, 1)
-	mode := ""
+	var mode atomic.Value
+	mode.Store("")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m, err := contract.ReadMerge(r.Header.Get("Content-Type"), r.Body, 1<<20)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		switch mode {
+		switch mode.Load() {
 		case "refuse":
 			http.Error(w, "why not", http.StatusTeapot)
 		case "large":
@@ -360,7 +381,7 @@ func TestAContainer(t *testing.T) {
 	all[1].Shards, all[1].Header = []int{1, 2}, http.Header{"X-A": {"1"}}
 	coverage := contract.Coverage{Shards: 3, Answered: 3, Complete: true}
 	for _, format := range []string{"", "json", "multipart"} {
-		mode = ""
+		mode.Store("")
 		m, _ := New(config.Merge{Container: &config.Container{URL: server.URL, Format: format}}, limits)
 		answer, err := m.Merge(t.Context(), in, all, coverage)
 		require.NoError(t, err)
@@ -375,7 +396,7 @@ func TestAContainer(t *testing.T) {
 	}
 	m, _ := New(config.Merge{Container: &config.Container{URL: server.URL}}, limits)
 	for what, want := range map[string]string{"refuse": "418", "large": "limits.answer_bytes", "large, untold": "limits.answer_bytes", "late": "policy.deadline"} {
-		mode = what
+		mode.Store(what)
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		_, err := m.Merge(ctx, in, all, coverage)
 		cancel()
