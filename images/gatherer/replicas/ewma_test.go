@@ -59,8 +59,8 @@ func TestAverageStaysAmongWhatWasObserved(t *testing.T) {
 	for worker := range 8 {
 		group.Go(func() {
 			for i := range 20000 {
-				a.peak(float64(10+(worker*31+i*17)%90)*ms, time.Duration(i)*time.Millisecond)
-				got := a.at(time.Duration(i)*time.Millisecond, 5*ms)
+				a.peak(float64(10+(worker*31+i*17)%90)*ms, time.Duration(i)*tick)
+				got := a.at(time.Duration(i)*tick, 5*ms)
 				if got < 10*ms*0.999 || got > 100*ms {
 					t.Errorf("%v", got)
 					return

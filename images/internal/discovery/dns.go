@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -78,7 +79,7 @@ func (s *source) resolve(ctx context.Context) {
 func (s *source) lookup(ctx context.Context) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
 	defer cancel()
-	hosts, err := s.g.options.Lookup(ctx, s.host)
+	hosts, err := s.g.options.Lookup(ctx, absolute(s.host))
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +90,16 @@ func (s *source) lookup(ctx context.Context) ([]netip.Addr, error) {
 		}
 	}
 	return oneFamily(found), nil
+}
+
+// absolute adds a dot to what is a Service's full name, SERVICE.NAMESPACE.svc.DOMAIN: a Pod's resolver would else try it within
+// its search domains first, four times as many questions.
+func absolute(host string) string {
+	labels := strings.Split(host, ".")
+	if len(labels) > 3 && labels[2] == "svc" && labels[len(labels)-1] != "" {
+		return host + "."
+	}
+	return host
 }
 
 func keep(err error) time.Duration {

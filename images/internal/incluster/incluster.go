@@ -32,6 +32,12 @@ var ErrNotThere = errors.New("no service account of Kubernetes is mounted")
 // handshakePatience with the API server.
 const handshakePatience = 10 * time.Second
 
+// A watch may be silent for minutes. A server that is gone without a word is to be noticed all the same.
+const (
+	pingAfter    = 15 * time.Second
+	pingPatience = 10 * time.Second
+)
+
 // Client of the API.
 type Client struct {
 	// Namespace of the Pod.
@@ -64,7 +70,9 @@ func New(account string) (*Client, error) {
 		Namespace: strings.TrimSpace(string(namespace)), server: "https://" + net.JoinHostPort(host, port), account: account,
 		http: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+			DialContext:     (&net.Dialer{Timeout: handshakePatience, KeepAlive: pingAfter}).DialContext,
 			IdleConnTimeout: time.Minute, TLSHandshakeTimeout: handshakePatience,
+			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingPatience},
 		}},
 	}, nil
 }
