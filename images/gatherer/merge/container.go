@@ -50,6 +50,9 @@ func asked(in *Request, coverage contract.Coverage) contract.Asked {
 		Root:     in.Root,
 		Coverage: coverage, DeadlineMS: left(in),
 	}
+	if a.Request.Headers == nil {
+		a.Request.Headers = http.Header{} // an object, and not null
+	}
 	if utf8.Valid(in.Body) {
 		a.Request.Body = string(in.Body)
 	} else {
