@@ -6,7 +6,7 @@ import "sync/atomic"
 const tokenUnits = 1_000_000
 
 // maxTokens that are saved for later, so that a quiet hour does not pay for a storm of hedges.
-const maxTokens = 20
+const maxTokens = 100
 
 // A budget bounds hedges to a part of all first attempts: each of these adds a fraction of a token, each hedge takes one
 // (a token bucket, as of gRPC's retry throttling, proposal A6).

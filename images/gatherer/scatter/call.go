@@ -108,8 +108,9 @@ func (c *call) giveUp(reason string) {
 	})
 }
 
-// hedge the call if it is slow, and say when to look again; zero if there is nothing left to do for it.
-func (c *call) hedge(now time.Time) time.Time {
+// hedge the call if it is slow, and say when to look again; zero if there is nothing left to do for it. In a crowd of calls that
+// are late none is an outlier: each has to be later than that.
+func (c *call) hedge(now time.Time, crowd bool) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.settled || c.hedges == maxHedges {
@@ -123,6 +124,9 @@ func (c *call) hedge(now time.Time) time.Time {
 	}
 	delay := c.g.hedgeDelay(c.child)
 	switch {
+	case crowd && now.Sub(c.begun) < crowdDelays*delay:
+		c.hedgeAt = now.Add(max(delay/4, time.Millisecond))
+		return c.hedgeAt
 	case !c.child.Set.Others(c.tried):
 		c.hedgeAt = now.Add(delay)
 		return c.hedgeAt // there may be another one later
@@ -133,7 +137,8 @@ func (c *call) hedge(now time.Time) time.Time {
 	}
 	c.hedges++
 	c.running++
-	c.hedgeAt = now.Add(delay)
+	// Who has been passed over once is an outlier for sure: the hedge itself is not waited for as long.
+	c.hedgeAt = now.Add(max(delay/2, minHedgeDelay))
 	go c.attempt(hedge)
 	return c.hedgeAt
 }
@@ -148,6 +153,9 @@ func (g *gathering) hedgeDelay(child *Child) time.Duration {
 	}
 	return g.given / 4 // nothing is known yet
 }
+
+// crowdDelays are how many times the usual delay a call waits for its hedge when many are late.
+const crowdDelays = 4
 
 // minHedgeDelay keeps the noise of schedulers from being taken for slowness.
 const minHedgeDelay = time.Millisecond

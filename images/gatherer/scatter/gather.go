@@ -114,8 +114,11 @@ func (g *gathering) hedge(now time.Time) time.Time {
 	if !g.rules.hedging {
 		return next
 	}
+	// When more calls are late than the budget is meant for, it is this machine or all of the others that are slow: hedges would
+	// be wasted, and be missing for those that need them ("The Tail at Scale" hedges when all but the last answers are there).
+	crowd := int(g.pending.Load()) > max(1, int(2*g.rules.budget*float64(len(g.calls))))
 	for i := range g.calls {
-		if at := g.calls[i].hedge(now); !at.IsZero() && at.Before(next) {
+		if at := g.calls[i].hedge(now, crowd); !at.IsZero() && at.Before(next) {
 			next = at
 		}
 	}

@@ -44,6 +44,7 @@ type rules struct {
 	hedging           bool
 	quantile          float64
 	fixed             time.Duration
+	budget            float64
 	caching           bool
 	partBytes         int64
 }
@@ -51,17 +52,20 @@ type rules struct {
 // New makes a Scatterer of a valid configuration.
 func New(c *config.Config, meters *Meters, log *slog.Logger) *Scatterer {
 	s := &Scatterer{node: c.Node, shards: c.Shards, meters: meters, log: log}
+	siblings := replicas.NewSiblings()
 	for _, child := range c.Children {
-		s.children = append(s.children, newChild(c, child, meters, log))
+		s.children = append(s.children, newChild(c, child, siblings, meters, log))
 	}
 	s.Apply(c)
 	return s
 }
 
-func newChild(c *config.Config, child config.Child, meters *Meters, log *slog.Logger) *Child {
+func newChild(c *config.Config, child config.Child, siblings *replicas.Siblings, meters *Meters, log *slog.Logger) *Child {
 	out := &Child{Child: child, meters: meters.child(child.Name)}
 	out.prefix, out.host = child.Target()
-	out.Set = replicas.New(options(c, child, log))
+	o := options(c, child, log)
+	o.Siblings = siblings
+	out.Set = replicas.New(o)
 	return out
 }
 
@@ -80,7 +84,7 @@ func (s *Scatterer) Apply(c *config.Config) {
 		partBytes: c.Limits.PartBytes, caching: p.Cache != nil,
 	}
 	if p.Hedge != nil {
-		r.hedging = true
+		r.hedging, r.budget = true, p.Hedge.Budget
 		r.quantile, r.fixed = p.Hedge.Delay()
 		s.budget.rate.Store(int64(p.Hedge.Budget * tokenUnits))
 		s.budget.tokens.CompareAndSwap(0, tokenUnits) // the first one may be slow, too

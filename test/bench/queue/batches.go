@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
 )
 
 // Batches: how many items in each, how many clients send them, and the target in items a second.
@@ -30,8 +32,8 @@ func (b *bench) batches() error {
 		server = append(server, cpu.Seconds()/float64(n)*1e6)
 		own = append(own, ownCPU.Seconds()/float64(n)*1e6)
 	}
-	b.table.target(fmt.Sprintf("batches: %d items of 256 bytes each, %d clients", batchItems, batchClients), fmt.Sprintf(">= %d items/s", targetBatches),
-		fmt.Sprintf("%s items/s; CPU s per million: server %.1f, clients %.1f", spread(rates), median(server), median(own)), median(rates) >= targetBatches)
+	b.table.Target(fmt.Sprintf("batches: %d items of 256 bytes each, %d clients", batchItems, batchClients), fmt.Sprintf(">= %d items/s", targetBatches),
+		fmt.Sprintf("%s items/s; CPU s per million: server %.1f, clients %.1f", table.Spread(rates), table.Median(server), table.Median(own)), table.Median(rates) >= targetBatches)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
+	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
 )
 
 // Claims in a round, and the target of the 99th percentile in milliseconds.
@@ -34,9 +35,9 @@ func (b *bench) claim() error {
 		slices.Sort(times)
 		half, most, worst = append(half, times[claims/2]), append(most, times[claims*99/100]), append(worst, times[claims-1])
 	}
-	b.table.target(fmt.Sprintf("claim: p99 of %d enqueues to a worker that waits", claims), fmt.Sprintf("<= %d ms", targetClaim),
-		fmt.Sprintf("p50 %.2f ms, p99 %.2f ms (%.2f to %.2f), longest %.1f ms", median(half), median(most), slices.Min(most), slices.Max(most), median(worst)),
-		median(most) <= targetClaim)
+	b.table.Target(fmt.Sprintf("claim: p99 of %d enqueues to a worker that waits", claims), fmt.Sprintf("<= %d ms", targetClaim),
+		fmt.Sprintf("p50 %.2f ms, p99 %.2f ms (%.2f to %.2f), longest %.1f ms", table.Median(half), table.Median(most), slices.Min(most), slices.Max(most), table.Median(worst)),
+		table.Median(most) <= targetClaim)
 	return nil
 }
 

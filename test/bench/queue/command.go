@@ -12,6 +12,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 	"github.com/container-patterns/terraform-provider-pattern/images/worker/config"
+	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
 )
 
 // Commands in a round, how many at once, and the target as a part of xargs' rate; aim is what is hoped for.
@@ -64,10 +65,10 @@ func (b *bench) process() error {
 		theirs, ours, ratios = append(theirs, xargs), append(ours, rate), append(ratios, rate/xargs)
 		server, workers = append(server, serverCPU/commands*1e6), append(workers, workerCPU/commands*1e6)
 	}
-	b.table.target(fmt.Sprintf("process: %d commands, %d at once: part of xargs' rate", commands, concurrency), fmt.Sprintf(">= %.1f (aim %.1f)", targetProcess, aimProcess),
+	b.table.Target(fmt.Sprintf("process: %d commands, %d at once: part of xargs' rate", commands, concurrency), fmt.Sprintf(">= %.1f (aim %.1f)", targetProcess, aimProcess),
 		fmt.Sprintf("%.2f; worker %s/s, xargs -P %d %s/s; CPU us an item: server %.0f, worker without commands %.0f",
-			median(ratios), spread(ours), concurrency, spread(theirs), median(server), median(workers)), median(ratios) >= targetProcess)
-	b.table.figure("process: the same, the worker's folder in memory", fmt.Sprintf("%.2f", median(inMemory)))
+			table.Median(ratios), table.Spread(ours), concurrency, table.Spread(theirs), table.Median(server), table.Median(workers)), table.Median(ratios) >= targetProcess)
+	b.table.Figure("process: the same, the worker's folder in memory", fmt.Sprintf("%.2f", table.Median(inMemory)))
 	return nil
 }
 

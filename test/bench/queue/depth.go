@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
+	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
 )
 
 // Depths, how many items are led through at each, and the most memory at the last, in MiB.
@@ -50,17 +51,17 @@ func (b *bench) depth() error {
 			rounds = append(rounds, (s.cpu()-before).Seconds()/n*1e6)
 			rates = append(rates, n/time.Since(began).Seconds())
 		}
-		costs = append(costs, median(rounds))
-		b.table.figure(fmt.Sprintf("depth: an item's life while %d wait", depth), fmt.Sprintf("%.1f server CPU s per million (%.1f to %.1f); %.0f items/s by one client",
-			median(rounds), slices.Min(rounds), slices.Max(rounds), median(rates)))
+		costs = append(costs, table.Median(rounds))
+		b.table.Figure(fmt.Sprintf("depth: an item's life while %d wait", depth), fmt.Sprintf("%.1f server CPU s per million (%.1f to %.1f); %.0f items/s by one client",
+			table.Median(rounds), slices.Min(rounds), slices.Max(rounds), table.Median(rates)))
 	}
 	flat := slices.Max(costs) / slices.Min(costs)
-	b.table.target("depth: most by least CPU time of an item", fmt.Sprintf("<= %.1f", targetFlat), fmt.Sprintf("%.2f", flat), flat <= targetFlat)
+	b.table.Target("depth: most by least CPU time of an item", fmt.Sprintf("<= %.1f", targetFlat), fmt.Sprintf("%.2f", flat), flat <= targetFlat)
 	resident, peak, err := s.memory()
 	if err != nil {
 		return err
 	}
-	b.table.target("depth: memory after work on it", fmt.Sprintf("<= %d MiB", targetMemory), fmt.Sprintf("VmRSS %.1f MiB, VmHWM %.1f MiB", resident, peak),
+	b.table.Target("depth: memory after work on it", fmt.Sprintf("<= %d MiB", targetMemory), fmt.Sprintf("VmRSS %.1f MiB, VmHWM %.1f MiB", resident, peak),
 		resident <= targetMemory && peak <= targetMemory)
 	return nil
 }
@@ -70,7 +71,7 @@ func (b *bench) memory(s *server, took time.Duration) error {
 	if err != nil {
 		return err
 	}
-	b.table.target(fmt.Sprintf("depth: memory, %d items wait (filled in %.0f s)", depths[len(depths)-1], took.Seconds()), fmt.Sprintf("<= %d MiB", targetMemory),
+	b.table.Target(fmt.Sprintf("depth: memory, %d items wait (filled in %.0f s)", depths[len(depths)-1], took.Seconds()), fmt.Sprintf("<= %d MiB", targetMemory),
 		fmt.Sprintf("VmRSS %.1f MiB, VmHWM %.1f MiB", resident, peak), resident <= targetMemory && peak <= targetMemory)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
 )
 
 // Targets of the project for durable single enqueues.
@@ -48,26 +50,26 @@ func (b *bench) durable() (err error) {
 		}
 	}
 	best, peer := 0.0, ""
-	b.table.note("durable: %d clients, 256 bytes, each waits for its confirmation; median (least to most) of %d rounds of %s.", clients, b.rounds, b.round)
-	b.table.note("  Clients are bare connections, of RabbitMQ amqp091-go with one connection each. Redis: appendfsync always, LPUSH of the message that Celery's producer sends (no confirmation beyond LPUSH's).")
+	b.table.Note("durable: %d clients, 256 bytes, each waits for its confirmation; median (least to most) of %d rounds of %s.", clients, b.rounds, b.round)
+	b.table.Note("  Clients are bare connections, of RabbitMQ amqp091-go with one connection each. Redis: appendfsync always, LPUSH of the message that Celery's producer sends (no confirmation beyond LPUSH's).")
 	for i, one := range brokers {
 		measured := fmt.Sprintf("%s/s; CPU s per million: server %.0f, clients %.0f; disk flushes an item %.3f",
-			spread(one.rates), median(one.server), median(one.client), median(one.flushed))
+			table.Spread(one.rates), table.Median(one.server), table.Median(one.client), table.Median(one.flushed))
 		if i > 0 {
-			b.table.figure("durable: "+one.name, measured)
+			b.table.Figure("durable: "+one.name, measured)
 			if times := timesOf(brokers[0].rates, one.rates); best == 0 || times < best {
 				best, peer = times, one.name
 			}
 			continue
 		}
-		b.table.target("durable: "+one.name, fmt.Sprintf(">= %d/s", targetDurable), measured, median(one.rates) >= targetDurable)
+		b.table.Target("durable: "+one.name, fmt.Sprintf(">= %d/s", targetDurable), measured, table.Median(one.rates) >= targetDurable)
 	}
 	for _, one := range brokers[1:] {
 		what, measured := "durable: the queue by "+one.name, fmt.Sprintf("%.2f", timesOf(brokers[0].rates, one.rates))
 		if one.name == peer {
-			b.table.target(what+", the best peer", fmt.Sprintf(">= %d", targetTimes), measured, best >= targetTimes)
+			b.table.Target(what+", the best peer", fmt.Sprintf(">= %d", targetTimes), measured, best >= targetTimes)
 		} else {
-			b.table.figure(what, measured)
+			b.table.Figure(what, measured)
 		}
 	}
 	return err
@@ -79,7 +81,7 @@ func timesOf(ours, theirs []float64) float64 {
 	for i := range ours {
 		ratios[i] = ours[i] / theirs[i]
 	}
-	return median(ratios)
+	return table.Median(ratios)
 }
 
 // round sends for that long by all clients at once.

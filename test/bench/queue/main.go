@@ -26,6 +26,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
 )
 
 type options struct {
@@ -40,7 +42,7 @@ type bench struct {
 	options
 	dir   string
 	queue string // binary
-	table table
+	table table.Table
 }
 
 func main() {
@@ -68,7 +70,7 @@ func (b *bench) run() (err error) {
 	if b.queue, err = build(b.dir, "queue"); err != nil {
 		return err
 	}
-	load := loadAverage()
+	load := table.LoadAverage()
 	parts := strings.Split(b.parts, ",")
 	var failed error
 	for _, part := range []struct {
@@ -83,8 +85,8 @@ func (b *bench) run() (err error) {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", part.name, err))
 		}
 	}
-	fmt.Printf("load average: %s before, %s after\n", load, loadAverage())
-	b.table.print(os.Stdout)
+	fmt.Printf("load average: %s before, %s after\n", load, table.LoadAverage())
+	b.table.Print(os.Stdout)
 	return failed
 }
 

@@ -14,6 +14,7 @@ type leaf struct {
 	answer   []byte
 	stallOf  float64 // of 1
 	stallFor time.Duration
+	delay    time.Duration // of all other answers, half as much to one and a half times
 
 	requests, stalled, connections atomic.Int64
 }
@@ -61,6 +62,8 @@ func (l *leaf) converse(c net.Conn) {
 		if l.stallOf > 0 && rand.Float64() < l.stallOf {
 			l.stalled.Add(1)
 			<-time.After(l.stallFor)
+		} else if l.delay > 0 {
+			<-time.After(l.delay/2 + rand.N(l.delay))
 		}
 		if _, err := c.Write(l.answer); err != nil {
 			return

@@ -1,11 +1,12 @@
 // Command leaf is many leaves in one process, each so cheap that what gathers from them is what a benchmark measures: they look
 // for the end of a request on the bare connection, and write an answer that was made before.
 //
-//	leaf [-n 8] [-host 127.0.0.1] [-elements 10] [-stall 0] [-stall-for 200ms] [-stats HOST:PORT]
+//	leaf [-n 8] [-host 127.0.0.1] [-elements 10] [-stall 0] [-stall-for 200ms] [-delay 0] [-stats HOST:PORT]
 //
 //	-n          leaves, each with its own port
 //	-elements   of the JSON array that is the answer: {"shard":3,"id":7,"score":0.25}, best first
 //	-stall      percent of requests that wait for -stall-for before they are answered
+//	-delay      of all other answers, half as much to one and a half times
 //	-stats      where the counts are told; printed too when it ends
 //
 // The first line of its output are the leaves as HOST:PORT, separated by commas. It ends at SIGTERM or SIGINT, and says on its
@@ -32,15 +33,16 @@ func main() {
 	elements := flag.Int("elements", 10, "")
 	percent := flag.Float64("stall", 0, "")
 	stall := flag.Duration("stall-for", 200*time.Millisecond, "")
+	delay := flag.Duration("delay", 0, "")
 	stats := flag.String("stats", "", "")
 	flag.Parse()
-	if err := run(*n, *host, *elements, *percent, *stall, *stats); err != nil {
+	if err := run(*n, *host, *elements, *percent, *stall, *delay, *stats); err != nil {
 		fmt.Fprintln(os.Stderr, "leaf:", err)
 		os.Exit(1)
 	}
 }
 
-func run(n int, host string, elements int, percent float64, stall time.Duration, stats string) error {
+func run(n int, host string, elements int, percent float64, stall, delay time.Duration, stats string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	var leaves []*leaf
@@ -50,7 +52,7 @@ func run(n int, host string, elements int, percent float64, stall time.Duration,
 		if err != nil {
 			return err
 		}
-		l := &leaf{answer: answer(shard, elements), stallOf: percent / 100, stallFor: stall}
+		l := &leaf{answer: answer(shard, elements), stallOf: percent / 100, stallFor: stall, delay: delay}
 		leaves = append(leaves, l)
 		addresses = append(addresses, listener.Addr().String())
 		go l.serve(listener)

@@ -1,4 +1,5 @@
-package main
+// Package table is how benches tell what they have measured: a row for each figure, beside its target.
+package table
 
 import (
 	"fmt"
@@ -9,25 +10,25 @@ import (
 	"text/tabwriter"
 )
 
-// A table has a row for each figure, and above it the lines that say how it came about.
-type table struct {
+// A Table has a row for each figure, and above it the lines that say how it came about.
+type Table struct {
 	notes  []string
 	rows   [][4]string
 	missed int
 }
 
-// note is a line above the table.
-func (t *table) note(format string, args ...any) {
+// Note is a line above the table.
+func (t *Table) Note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
-// figure is a row without a target.
-func (t *table) figure(what, measured string) {
+// Figure is a row without a target.
+func (t *Table) Figure(what, measured string) {
 	t.rows = append(t.rows, [4]string{what, "-", measured, ""})
 }
 
-// target is a row with one.
-func (t *table) target(what, target, measured string, reached bool) {
+// Target is a row with one.
+func (t *Table) Target(what, target, measured string, reached bool) {
 	verdict := "ok"
 	if !reached {
 		verdict = "MISSED"
@@ -36,7 +37,8 @@ func (t *table) target(what, target, measured string, reached bool) {
 	t.rows = append(t.rows, [4]string{what, target, measured, verdict})
 }
 
-func (t *table) print(out io.Writer) {
+// Print the notes, then the rows, and how many targets were missed.
+func (t *Table) Print(out io.Writer) {
 	for _, note := range t.notes {
 		fmt.Fprintln(out, note)
 	}
@@ -52,19 +54,19 @@ func (t *table) print(out io.Writer) {
 	}
 }
 
-// median of figures, at least one.
-func median(values []float64) float64 {
+// Median of figures, at least one.
+func Median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// spread is "median (least to most)".
-func spread(values []float64) string {
-	return fmt.Sprintf("%.0f (%.0f to %.0f)", median(values), slices.Min(values), slices.Max(values))
+// Spread is "median (least to most)".
+func Spread(values []float64) string {
+	return fmt.Sprintf("%.0f (%.0f to %.0f)", Median(values), slices.Min(values), slices.Max(values))
 }
 
-// loadAverage of the last minute.
-func loadAverage() string {
+// LoadAverage of the last minute.
+func LoadAverage() string {
 	data, _ := os.ReadFile("/proc/loadavg")
 	load, _, _ := strings.Cut(string(data), " ")
 	return load
