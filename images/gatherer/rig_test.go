@@ -57,7 +57,8 @@ type leaf struct {
 	do       http.HandlerFunc
 	requests []*http.Request
 	bodies   []string
-	gone     int // requests whose client left
+	gone     int    // requests whose client left
+	via      string // where it is reached, if not by itself
 }
 
 func newLeaf(t testing.TB, do http.HandlerFunc) *leaf {
@@ -101,7 +102,12 @@ func (l *leaf) asked() int {
 	return len(l.requests)
 }
 
-func (l *leaf) address() string { return l.Listener.Addr().String() }
+func (l *leaf) address() string {
+	if l.via != "" {
+		return l.via
+	}
+	return l.Listener.Addr().String()
+}
 
 // says answers with JSON.
 func says(body string) http.HandlerFunc {
