@@ -13,6 +13,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/functions"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/manifest"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/scattergather"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/sidecar"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/workqueue"
 )
@@ -22,6 +23,7 @@ func Kinds() []instance.Kind {
 	return []instance.Kind{
 		sidecar.Kind(),
 		workqueue.Kind(),
+		scattergather.Kind(),
 	}
 }
 

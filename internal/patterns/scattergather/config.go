@@ -22,7 +22,8 @@ const (
 	managementNumber = 9464
 )
 
-// config is the file that a gatherer of the tree reads. It has its defaults.
+// config is the file that a gatherer of the tree reads. Defaults are left to it: the file is kept small, since an engine
+// may keep those of all gatherers in one object.
 func (s *Spec) config(t *tree, level, index int) *gatherer.Config {
 	c := &gatherer.Config{
 		Listen: fmt.Sprintf(":%d", httpNumber),
@@ -52,7 +53,6 @@ func (s *Spec) config(t *tree, level, index int) *gatherer.Config {
 		}
 		c.Children = append(c.Children, child)
 	}
-	c.SetDefaults()
 	return c
 }
 
@@ -157,7 +157,7 @@ func graceWithin(e topology.Termination) time.Duration {
 }
 
 func file(v any) map[string]string {
-	raw, err := json.MarshalIndent(v, "", "  ")
+	raw, err := json.Marshal(v)
 	if err != nil { // plain data
 		panic(err)
 	}

@@ -207,6 +207,7 @@ func TestEveryGathererKnowsItsChildrenAndFindsThem(t *testing.T) {
 					continue
 				}
 				_, c := configOf(t, top, g)
+				c.SetDefaults()
 				require.NoError(t, c.Validate())
 				var shards int
 				for _, child := range c.Children {
@@ -292,6 +293,21 @@ func TestWhatChangesLiveStartsNothingAnewAndWhatDoesNotDoes(t *testing.T) {
 	other := strings.Replace(targets, "b.example", "c.example", 1)
 	two, _ := configOf(t, spec(t, other).Topology(settings), rooted(other))
 	assert.NotEqual(t, one, two, "a target that moved is another tree, though it is of the same shape")
+}
+
+func TestTheFilesOfALargeTreeFitIntoOneVariable(t *testing.T) {
+	for patch, parents := range map[string]bool{`{"leaf": {"shards": 64}, "fan_out": 16}`: true, `{"leaf": {"shards": 1024}, "fan_out": 8}`: false} {
+		live, total := 0, 0
+		for _, c := range spec(t, patch).Topology(settings).Configs {
+			if c.Reload {
+				live++
+				total += len(c.Files[configFile])
+			}
+		}
+		assert.Equal(t, parents, live > 1, patch)
+		assert.Positive(t, live, "the root always takes a policy while it runs")
+		assert.LessOrEqual(t, total, reloadBytes)
+	}
 }
 
 func TestAnotherTreeHasOtherGroups(t *testing.T) {

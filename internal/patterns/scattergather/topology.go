@@ -21,8 +21,8 @@ const (
 	HTTPPort = "http"
 	// insidePort is the same port for clients within the cluster, where HTTPPort is for those outside.
 	insidePort = "inside"
-	// childPort of the Services by which gatherers find leaves and parents.
-	childPort = "child"
+	// ChildPort is that of the Services by which gatherers find leaves and parents.
+	ChildPort = "child"
 )
 
 // Variables of a leaf's containers.
@@ -53,11 +53,13 @@ func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
 	t.Groups, t.Configs = nil, nil
 	tree := newTree(s.shards(), s.fanOut())
 	s.addMergeConfigs(t)
+	merges := len(t.Configs)
 	for level := range tree.depth() {
 		for index := range tree.levels[level] {
 			s.addGatherer(t, tree, level, index, p)
 		}
 	}
+	bound(t.Configs[merges:])
 	if s.Leaf != nil {
 		s.addLeaves(t, tree, p)
 	}
@@ -68,6 +70,22 @@ func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
 	}
 	p.Apply(t)
 	return t
+}
+
+// reloadBytes of all gatherers' files fit twice, of an old tree and a new one, into the one Nomad variable that holds what
+// is read while its readers run.
+const reloadBytes = 20 << 10
+
+// bound lets only the root, whose file comes first, take changes into use while it runs, where the tree is so large that the
+// files of all would not fit. Then a change of policy is a new revision of the parents.
+func bound(files []topology.Config) {
+	total := 0
+	for _, c := range files {
+		total += len(c.Files[configFile])
+	}
+	for i := 1; i < len(files); i++ {
+		files[i].Reload = total <= reloadBytes
+	}
 }
 
 // serving is a workload whose replicas drain when they go, since requests come to them.
@@ -157,10 +175,10 @@ func (s *Spec) endpoints(tree *tree, level, index int) (files []topology.Endpoin
 		switch {
 		case level+1 < tree.depth():
 			name := tree.group(level+1, i)
-			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: childPort})
+			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: ChildPort})
 		case s.Leaf != nil:
 			name := tree.leafGroup(i)
-			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: childPort})
+			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: ChildPort})
 		}
 	}
 	return files
@@ -172,7 +190,7 @@ func (s *Spec) childName(group string) string { return s.Name + "-" + group }
 func (s *Spec) childService(group, target string, number int) topology.Service {
 	return topology.Service{
 		Name: s.childName(group), Exposure: topology.ExposeCluster, Headless: true,
-		Ports: []topology.ServicePort{{Name: childPort, Port: number, Target: target}},
+		Ports: []topology.ServicePort{{Name: ChildPort, Port: number, Target: target}},
 	}
 }
 

@@ -44,7 +44,9 @@ func (s *Spec) Validate() fault.List {
 // validateConfig is what the gatherer itself would refuse. It is asked as if one had all shards for children.
 func (s *Spec) validateConfig(l *fault.List) {
 	shards := s.shards()
-	for _, err := range faultsOf(s.config(newTree(shards, max(shards, leastFanOut)), 0, 0).Validate()) {
+	c := s.config(newTree(shards, max(shards, leastFanOut)), 0, 0)
+	c.SetDefaults()
+	for _, err := range faultsOf(c.Validate()) {
 		where, what, _ := strings.Cut(err.Error(), ": ")
 		at, needs := s.written(where)
 		if at == "" || at == "policy.require" && shards == 0 {

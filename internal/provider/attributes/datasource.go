@@ -19,6 +19,8 @@ func ForDataSource(in Map) map[string]data.Attribute {
 			out[name] = data.StringAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 		case schema.Int64Attribute:
 			out[name] = data.Int64Attribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
+		case schema.Float64Attribute:
+			out[name] = data.Float64Attribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 		case schema.BoolAttribute:
 			out[name] = data.BoolAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription}
 		case schema.ListAttribute:

@@ -28,6 +28,10 @@ func number(doc string) schema.Int64Attribute {
 	return schema.Int64Attribute{Optional: true, MarkdownDescription: doc}
 }
 
+func fraction(doc string) schema.Float64Attribute {
+	return schema.Float64Attribute{Optional: true, MarkdownDescription: doc}
+}
+
 func flag(doc string) schema.BoolAttribute {
 	return schema.BoolAttribute{Optional: true, MarkdownDescription: doc}
 }

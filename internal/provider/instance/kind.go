@@ -29,6 +29,12 @@ type Kind struct {
 	// newest report of its work, which is nil where none could be read. What it leaves out stays as it was.
 	Computed attributes.Map
 	Compute  func(o *engine.Observation, p *patterns.Progress) map[string]any
+	// Planned are the values of computed attributes that follow from a spec without faults alone, so that a plan shows
+	// them. They rest on the attributes of PlannedFrom: while one of those is unknown, they are.
+	Planned     func(patterns.Spec) map[string]any
+	PlannedFrom []string
+	// Inner are the names of ports that only the instance's own containers ask: they are no endpoints.
+	Inner []string
 	// New gives an empty spec, to decode into.
 	New func() patterns.Spec
 }

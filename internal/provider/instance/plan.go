@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
-	"github.com/container-patterns/terraform-provider-pattern/internal/provider/attributes"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/value"
 )
 
@@ -67,7 +66,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		}
 	}
 	if r.target.Engine == nil || len(w.unknown) > 0 {
-		r.planUnknown(ctx, resp, r.kind.computed())
+		r.planUnknown(ctx, resp, w)
 		return
 	}
 	configured, err := r.kind.read(req.Config.Raw) // it has the keys of write-only values
@@ -82,7 +81,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	}
 	revision := t.Revision()
 	if req.State.Raw.IsNull() || len(resp.RequiresReplace) > 0 {
-		r.planUnknown(ctx, resp, r.kind.computed())
+		r.planUnknown(ctx, resp, w)
 		resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, map[string]tftypes.Value{"revision": tftypes.NewValue(tftypes.String, revision)})...)
 		return
 	}
@@ -94,7 +93,7 @@ func (r *Resource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	unfinished, diags := req.Private.GetKey(ctx, unfinishedKey)
 	resp.Diagnostics.Append(diags...)
 	if had.ValueString() != revision || len(drift.Elements()) > 0 || len(unfinished) > 0 {
-		r.planUnknown(ctx, resp, r.kind.computed())
+		r.planUnknown(ctx, resp, w)
 		resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, map[string]tftypes.Value{"revision": tftypes.NewValue(tftypes.String, revision)})...)
 		return
 	}
@@ -117,12 +116,28 @@ func (r *Resource) planChanges(w, former *written, resp *resource.ModifyPlanResp
 	}
 }
 
-func (r *Resource) planUnknown(ctx context.Context, resp *resource.ModifyPlanResponse, names attributes.Map) {
-	unknown := map[string]tftypes.Value{}
-	for name, a := range names {
-		unknown[name] = unknownOf(ctx, a.GetType())
+// planUnknown leaves what is computed to the apply, but for what follows from the spec.
+func (r *Resource) planUnknown(ctx context.Context, resp *resource.ModifyPlanResponse, w *written) {
+	computed, values := r.kind.computed(), map[string]tftypes.Value{}
+	for name, a := range computed {
+		values[name] = unknownOf(ctx, a.GetType())
 	}
-	resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, unknown)...)
+	for name, v := range r.kind.planned(w) {
+		value, diags := valueOf(ctx, computed[name].GetType(), v)
+		resp.Diagnostics.Append(diags...)
+		if !diags.HasError() {
+			values[name] = value
+		}
+	}
+	resp.Diagnostics.Append(replaceAttributes(&resp.Plan.Raw, values)...)
+}
+
+// planned are the computed values that follow from what was written, as far as that is known.
+func (k Kind) planned(w *written) map[string]any {
+	if k.Planned == nil || len(fault.List{{Path: k.PlannedFrom[0], Needs: k.PlannedFrom}}.Known(w.unknown)) == 0 {
+		return nil
+	}
+	return k.Planned(w.spec)
 }
 
 // Keys of the private state.

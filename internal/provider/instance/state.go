@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,9 @@ func (r *Resource) setObserved(ctx context.Context, state *tfsdk.State, revision
 	}
 	endpoints := map[string][]string{}
 	for k, v := range o.Endpoints {
-		endpoints[EndpointName(k)] = v
+		if name := EndpointName(k); !slices.Contains(r.kind.Inner, name) {
+			endpoints[name] = v
+		}
 	}
 	objects := o.Objects
 	if objects == nil {
@@ -53,16 +56,16 @@ func (r *Resource) setObserved(ctx context.Context, state *tfsdk.State, revision
 	if r.kind.Compute != nil {
 		maps.Copy(computed, r.kind.Compute(o, p))
 	}
+	if r.kind.Planned != nil {
+		if w, err := r.kind.read(state.Raw); err == nil {
+			maps.Copy(computed, r.kind.planned(w))
+		}
+	}
 	values := map[string]tftypes.Value{}
 	for name, v := range computed {
-		var a attr.Value
-		diags.Append(tfsdk.ValueFrom(ctx, v, state.Schema.GetAttributes()[name].GetType(), &a)...)
+		value, more := valueOf(ctx, state.Schema.GetAttributes()[name].GetType(), v)
+		diags.Append(more...)
 		if diags.HasError() {
-			return diags
-		}
-		value, err := a.ToTerraformValue(ctx)
-		if err != nil {
-			diags.AddError("Cannot write "+name, err.Error())
 			return diags
 		}
 		values[name] = value
@@ -74,6 +77,20 @@ func (r *Resource) setObserved(ctx context.Context, state *tfsdk.State, revision
 	}
 	diags.Append(replaceAttributes(&state.Raw, values)...)
 	return diags
+}
+
+// valueOf something computed, as Terraform has it.
+func valueOf(ctx context.Context, t attr.Type, v any) (value tftypes.Value, diags diag.Diagnostics) {
+	var a attr.Value
+	diags.Append(tfsdk.ValueFrom(ctx, v, t, &a)...)
+	if diags.HasError() {
+		return value, diags
+	}
+	value, err := a.ToTerraformValue(ctx)
+	if err != nil {
+		diags.AddError("Cannot write what was computed", err.Error())
+	}
+	return value, diags
 }
 
 // EndpointName is the name of an observed endpoint, without that of its service.
