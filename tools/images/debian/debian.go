@@ -29,6 +29,8 @@ type Recipe struct {
 	Without []string `json:"without"`
 	// Drop holds globs of paths that are left out ("*" does not match "/"), besides documentation, manuals and translations.
 	Drop []string `json:"drop"`
+	// Keep holds globs of what is kept of documentation, manuals and translations.
+	Keep []string `json:"keep"`
 	// Directories are made, whatever the packages say of them.
 	Directories []Directory `json:"directories"`
 	// Links are symbolic links, by path: those that installation scripts would have made.
@@ -81,7 +83,7 @@ func Build(ctx context.Context, folder, cache string, created time.Time) (v1.Ima
 	if err != nil {
 		return nil, err
 	}
-	t := newTree(recipe.Drop)
+	t := newTree(recipe.Drop, recipe.Keep)
 	for i, p := range packages {
 		if err := t.addArchive(ctx, archives[i]); err != nil {
 			return nil, fmt.Errorf("package %s: %w", p.name, err)

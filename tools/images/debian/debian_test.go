@@ -93,7 +93,7 @@ func TestParseReadsDependencies(t *testing.T) {
 }
 
 func TestTreeMergesUsrAndFollowsLinks(t *testing.T) {
-	tr := newTree(nil)
+	tr := newTree(nil, []string{"/usr/share/man/man7"})
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, h := range []tar.Header{
@@ -103,6 +103,7 @@ func TestTreeMergesUsrAndFollowsLinks(t *testing.T) {
 		{Name: "./usr/lib/x/loop", Typeflag: tar.TypeSymlink, Linkname: "loop"},
 		{Name: "./usr/lib/x/dangling", Typeflag: tar.TypeSymlink, Linkname: "nowhere"},
 		{Name: "./usr/share/man/man1/z.1", Typeflag: tar.TypeReg},
+		{Name: "./usr/share/man/man7/z.7", Typeflag: tar.TypeReg},
 	} {
 		require.NoError(t, w.WriteHeader(&h))
 	}
@@ -114,6 +115,8 @@ func TestTreeMergesUsrAndFollowsLinks(t *testing.T) {
 		assert.True(t, ok, p)
 		assert.Equal(t, "/usr/lib/x/libz.so.1.2", got, p)
 	}
+	_, ok := tr.resolve("/usr/share/man/man7/z.7")
+	assert.True(t, ok, "a recipe may keep manuals")
 	for _, p := range []string{"/usr/lib/x/loop", "/usr/lib/x/dangling", "/usr/share/man/man1/z.1"} {
 		_, ok := tr.resolve(p)
 		assert.False(t, ok, p)

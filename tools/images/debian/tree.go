@@ -35,13 +35,14 @@ type node struct {
 type tree struct {
 	nodes map[string]node
 	drop  []string
+	keep  []string
 }
 
 // merged are the folders that Debian has under /usr since it merged them. Packages of before still say the old names.
 var merged = []string{"bin", "lib", "lib32", "lib64", "libx32", "sbin"}
 
-func newTree(drop []string) *tree {
-	t := &tree{nodes: map[string]node{}, drop: append(drop, unwanted...)}
+func newTree(drop, keep []string) *tree {
+	t := &tree{nodes: map[string]node{}, drop: drop, keep: keep}
 	for _, dir := range merged {
 		t.nodes["/"+dir] = node{header: tar.Header{Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: "usr/" + dir}}
 	}
@@ -59,12 +60,14 @@ func canonical(p string) string {
 }
 
 func (t *tree) dropped(p string) bool {
-	if strings.HasSuffix(p, "/copyright") {
-		return false
-	}
+	return !strings.HasSuffix(p, "/copyright") && (within(p, t.drop) || within(p, unwanted) && !within(p, t.keep))
+}
+
+// within tells whether a path, or a folder that it lies in, matches one of the globs.
+func within(p string, globs []string) bool {
 	for ; p != "/"; p = path.Dir(p) {
-		for _, pattern := range t.drop {
-			if ok, _ := path.Match(pattern, p); ok {
+		for _, glob := range globs {
+			if ok, _ := path.Match(glob, p); ok {
 				return true
 			}
 		}
