@@ -34,6 +34,7 @@ type api struct {
 	breaks  int // counts up: watches of before are cut
 	ends    int // counts up: watches of before end in order
 
+	watches  int // under way
 	requests []url.Values
 	tokens   []string
 }
@@ -89,6 +90,12 @@ func (a *api) put(name string, object map[string]any) {
 		}
 		a.events = append(a.events, event{a.version, kind, object})
 	})
+}
+
+func (a *api) underWay() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.watches
 }
 
 func (a *api) seen(is func(url.Values) bool) int {
@@ -178,7 +185,13 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	w.(http.Flusher).Flush()
 	a.mu.Lock()
 	breaks, ends := a.breaks, a.ends
+	a.watches++
 	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.watches--
+	}()
 	for {
 		a.mu.Lock()
 		changed, broken, ended, gone := a.changed, a.breaks > breaks, a.ends > ends, at < a.oldest

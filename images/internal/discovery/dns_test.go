@@ -130,11 +130,7 @@ func TestNamesAreResolved(t *testing.T) {
 
 	write(t, file, "10.9.9.9:80\n")
 	l.waits(t, "10.9.9.9:80")
-	require.Eventually(t, func() bool { // nobody asks for a name that is no more
-		before := z.questions()
-		<-time.After(100 * time.Millisecond)
-		return z.questions() == before
-	}, patience, often)
+	require.Eventually(t, func() bool { return quiet(z.questions) }, patience, often, "somebody asks for a name that is no more")
 }
 
 // answers of DNS, by hand and without a network, so that time can be jumped over.
@@ -149,6 +145,19 @@ func (a *answers) set(err error, hosts ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hosts, a.err = hosts, err
+}
+
+func (a *answers) questions() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.asked)
+}
+
+// quiet tells whether nobody asks for the time of several questions.
+func quiet(questions func() int) bool {
+	before := questions()
+	<-time.After(200 * time.Millisecond)
+	return questions() == before
 }
 
 func (a *answers) lookup(context.Context, string) ([]string, error) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -48,7 +49,7 @@ func TestSlicesAreWatched(t *testing.T) {
 	l.waits(t, "")
 	assert.Equal(t, 1, a.seen(listing))
 	assert.Equal(t, 1, a.seen(watching))
-	assert.Empty(t, dns.asked, "DNS is not asked where there are slices, though none is ready")
+	assert.Zero(t, dns.questions(), "DNS is not asked where there are slices, though none is ready")
 }
 
 func TestWatchesGoOn(t *testing.T) {
@@ -128,7 +129,7 @@ func TestWatchesGoOn(t *testing.T) {
 		a.do(func() { a.status = 0 })
 		a.put("leaf-a", pods(8080, "IPv4", map[string]podState{"10.0.0.2": ready}))
 		l.waits(t, "10.0.0.2:8080")
-		assert.Empty(t, dns.asked)
+		assert.Zero(t, dns.questions())
 	})
 }
 
@@ -148,6 +149,7 @@ func TestDNSIsAskedWhereSlicesSayNothing(t *testing.T) {
 		l.waits(t, "10.99.0.1:8080")
 		a.put("leaf-a", pods(8080, "IPv4", map[string]podState{"10.0.0.1": ready}))
 		l.waits(t, "10.0.0.1:8080")
+		require.Eventually(t, func() bool { return quiet(dns.questions) }, patience, often, "DNS is still asked")
 		a.put("leaf-a", nil)
 		l.waits(t, "10.99.0.1:8080")
 		for _, list := range l.all() {
@@ -191,4 +193,23 @@ func TestServiceOfAName(t *testing.T) {
 			assert.Equal(t, test.want, got)
 		})
 	}
+}
+
+func TestNothingIsLeftOfAWatch(t *testing.T) {
+	a, dns := newAPI(t), &answers{}
+	a.put("leaf-a", pods(9090, "IPv4", map[string]podState{"10.0.0.1": ready})) // another port, so that DNS is asked as well
+	dns.set(nil, "10.99.0.1")
+	l := &told{}
+	f := New(Options{Account: a.folder, Log: testLog(t), Lookup: dns.lookup, Every: 10 * time.Millisecond})
+	stop := started(t, func(ctx context.Context) { f.Address(ctx, line, l.add) })
+	l.waits(t, "10.99.0.1:8080")
+	require.Eventually(t, func() bool { return a.underWay() == 1 }, patience, often)
+	stop()
+	require.Eventually(t, func() bool { return a.underWay() == 0 }, patience, often, "the server still has a watch")
+	asked := dns.questions()
+	a.put("leaf-a", pods(8080, "IPv4", map[string]podState{"10.0.0.1": ready}))
+	assert.Equal(t, "10.99.0.1:8080", l.last())
+	assert.Equal(t, asked, dns.questions())
+	stacks := make([]byte, 1<<20)
+	assert.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "discovery.(*source)")
 }
