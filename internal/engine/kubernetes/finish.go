@@ -28,7 +28,7 @@ func (c *client) finish(ctx context.Context, t *topology.Topology, objects []*Ob
 	if complete(live) && len(old) == 0 && nodes == live.GetAnnotations()[annotationNodes] {
 		return nil
 	}
-	if err := c.remove(ctx, t.Key(), old, true); err != nil {
+	if err := c.removeStale(ctx, t, old); err != nil {
 		return err
 	}
 	marked := keepMarks(record, live, references(objects[1:]))

@@ -11,7 +11,8 @@ import (
 // A kind that instances are made of. Since all are known, no discovery is needed.
 type kind struct {
 	apiVersion, name, plural string
-	// late objects are pruned only when the newest revision is ready, because the Pods of the old one still need them.
+	// late objects are pruned only when the newest revision is ready, because the Pods of the old one still need them. All
+	// objects are, whose group is no more: see prune.
 	late bool
 }
 
