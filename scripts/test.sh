@@ -129,6 +129,8 @@ prepare() {
     echo "export PATTERN_IMAGES_REPOSITORY=$REGISTRY/pattern PATTERN_IMAGES_TAG=$tag"
     echo "export TEST_WEB_IMAGE=$(sed -n 's/.*"nginx": "\(.*\)".*/\1/p' build/test-images/digests.json)"
     echo "export TEST_IMAGEMAGICK_IMAGE=$(sed -n 's/.*"imagemagick": "\(.*\)".*/\1/p' build/test-images/digests.json)"
+    echo "export TEST_SEARCH_LEAF_IMAGE=$(sed -n 's/.*"search-leaf": "\(.*\)".*/\1/p' build/test-images/digests.json)"
+    echo "export TEST_SEARCH_MERGE_IMAGE=$(sed -n 's/.*"search-merge": "\(.*\)".*/\1/p' build/test-images/digests.json)"
     echo "export TEST_PICTURES=$BUILD/pictures/package/usr/share/tuxpaint/stamps TEST_CONVERT=/usr/bin/convert-im6.q16"
     echo "export TEST_PROVIDER=$BUILD/bin/terraform-provider-pattern TEST_TOFU=$BUILD/bin/tofu"
     echo "export TF_ACC_TERRAFORM_PATH=$(command -v terraform)"
