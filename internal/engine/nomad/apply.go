@@ -75,6 +75,9 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	}
 	r.Volumes = union(deletable(formerVolumes(was.record), p.Volumes), r.Volumes)
 	r.Secrets = writtenSecrets(t, was.record)
+	for _, g := range leaving(p.Job, job) {
+		r.Leaving = append(r.Leaving, *g.Name)
+	}
 	items, err := wanted(p, t, was)
 	if err != nil {
 		return err
@@ -93,7 +96,7 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	if err := e.tryAgain(ctx, k, p.Job, job); err != nil {
 		return err
 	}
-	return e.register(ctx, k, t, p.Job, job)
+	return e.register(ctx, k, t, withLeaving(p.Job, job), job)
 }
 
 // tryAgain gives a job whose newest version has failed another version, though nothing that runs differs: Nomad makes no

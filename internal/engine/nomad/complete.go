@@ -46,11 +46,11 @@ func (e *Engine) complete(ctx context.Context, t *topology.Topology, k topology.
 		if err != nil {
 			return err
 		}
-		if s.record.Complete && len(items) == len(s.items) && len(policies) == len(s.record.Policies) {
+		if s.record.Complete && len(s.record.Leaving) == 0 && len(items) == len(s.items) && len(policies) == len(s.record.Policies) {
 			return nil
 		}
 		r := *s.record
-		r.Complete, r.Policies = true, policies
+		r.Complete, r.Policies, r.Leaving = true, policies, nil
 		if err = e.writeVariable(ctx, k, s, &r, items); !errors.Is(err, errChanged) || attempt == applyAttempts {
 			return err
 		}

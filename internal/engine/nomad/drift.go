@@ -18,6 +18,9 @@ func drift(t *topology.Topology, p *Plan, k topology.Key, diff *api.JobDiff, mis
 		out = append(out, engine.Drift{Object: object(k), Field: "", Want: "present", Have: "missing"})
 	} else {
 		d := newDiffer(t, k)
+		if s.record != nil {
+			d.leaving = s.record.Leaving
+		}
 		d.job(diff)
 		out = append(out, d.out...)
 	}
@@ -51,7 +54,9 @@ func drift(t *topology.Topology, p *Plan, k topology.Key, diff *api.JobDiff, mis
 type differ struct {
 	object string
 	scaled map[string]bool // groups whose count is an autoscaler's
-	out    []engine.Drift
+	// leaving groups are there on purpose, until the others are ready.
+	leaving []string
+	out     []engine.Drift
 }
 
 func newDiffer(t *topology.Topology, k topology.Key) *differ {
@@ -73,6 +78,9 @@ func (d *differ) job(diff *api.JobDiff) {
 	for _, g := range diff.TaskGroups {
 		at := "." + g.Name
 		if g.Type == "Added" || g.Type == "Deleted" {
+			if g.Type == "Deleted" && slices.Contains(d.leaving, g.Name) {
+				continue
+			}
 			d.whole(at, g.Type)
 			continue
 		}

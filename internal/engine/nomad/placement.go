@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -19,7 +20,9 @@ func (w *waiter) unplaced() map[string]*api.AllocationMetric {
 	if newest == nil {
 		return nil
 	}
-	return newest.FailedTGAllocs
+	out := maps.Clone(newest.FailedTGAllocs)
+	maps.DeleteFunc(out, func(group string, _ *api.AllocationMetric) bool { return !w.concerns(group) })
+	return out
 }
 
 // placement fails when groups have had no place for a while.

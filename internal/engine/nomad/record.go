@@ -29,6 +29,8 @@ type record struct {
 	// Policies and Volumes (to be deleted with the instance) that were made, by name.
 	Policies []string `json:"policies,omitempty"`
 	Volumes  []string `json:"volumes,omitempty"`
+	// Leaving are groups of former versions that run until those of the newest one are ready.
+	Leaving []string `json:"leaving,omitempty"`
 	// Secrets are the versions of the values that the variable holds, by the secret's name.
 	Secrets map[string]string `json:"secrets,omitempty"`
 }

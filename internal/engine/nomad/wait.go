@@ -27,30 +27,38 @@ const (
 	lookAgain = time.Second
 )
 
-// Wait follows the job's allocations, deployment and evaluations until the newest version is there or cannot come.
+// Wait follows the job's allocations, deployment and evaluations until the newest version is there or cannot come. Groups
+// that the topology has no more go then, and the version without them is waited for as well.
 func (e *Engine) Wait(ctx context.Context, t *topology.Topology, progress func(string)) error {
 	k := e.resolve(t.Key())
-	job, err := e.job(ctx, k)
-	if err != nil {
-		return err
-	}
-	if job == nil {
-		return engine.ErrNotFound
-	}
 	if progress == nil {
 		progress = func(string) {}
 	}
-	w := &waiter{engine: e, key: k, job: job, batch: *job.Type == api.JobTypeBatch, counts: groupCounts(job), begun: time.Now(), restarts: map[string]uint64{}}
-	if err := w.run(ctx, progress); err != nil {
-		return err
+	for {
+		job, err := e.job(ctx, k)
+		if err != nil {
+			return err
+		}
+		if job == nil {
+			return engine.ErrNotFound
+		}
+		w := &waiter{engine: e, key: k, t: t, job: job, batch: *job.Type == api.JobTypeBatch, counts: groupCounts(job), begun: time.Now(), restarts: map[string]uint64{}}
+		if err := w.run(ctx, progress); err != nil {
+			return err
+		}
+		if released, err := e.release(ctx, t); err != nil {
+			return err
+		} else if !released {
+			return e.complete(ctx, t, k)
+		}
 	}
-	return e.complete(ctx, t, k)
 }
 
 // waiter judges what the watches report.
 type waiter struct {
 	engine *Engine
 	key    topology.Key
+	t      *topology.Topology // nil where all groups of the job are meant
 	job    *api.Job
 	batch  bool
 	counts map[string]int
@@ -157,6 +165,9 @@ func (w *waiter) judge() (done bool, line string, err *failure) {
 	ready, wanted := 0, 0
 	var parts []string
 	for _, g := range w.job.TaskGroups {
+		if !w.concerns(*g.Name) {
+			continue
+		}
 		n := 0
 		for _, a := range current {
 			if a.TaskGroup == *g.Name && w.ready(a) && (!w.replaces(*g.Name) || a.JobVersion == *w.job.Version) {
@@ -185,6 +196,9 @@ func (w *waiter) judge() (done bool, line string, err *failure) {
 	return ready >= wanted, line, nil
 }
 
+// concerns tells whether a group is waited for: one that goes is not.
+func (w *waiter) concerns(group string) bool { return w.t == nil || inTopology(w.t, group) }
+
 // current are the allocations of the newest version. Those that an update left as they were keep the older number; then
 // there are no newer ones of their group.
 func (w *waiter) current() (out []*api.AllocationListStub) {
@@ -195,7 +209,7 @@ func (w *waiter) current() (out []*api.AllocationListStub) {
 		}
 	}
 	for _, a := range w.allocs {
-		if a.DesiredStatus == api.AllocDesiredStatusRun && a.NextAllocation == "" && (a.JobVersion == *w.job.Version || !newer[a.TaskGroup] && w.evaluated()) {
+		if w.concerns(a.TaskGroup) && a.DesiredStatus == api.AllocDesiredStatusRun && a.NextAllocation == "" && (a.JobVersion == *w.job.Version || !newer[a.TaskGroup] && w.evaluated()) {
 			out = append(out, a)
 		}
 	}
