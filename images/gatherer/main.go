@@ -38,7 +38,8 @@
 //
 // # Management API (management.address, default :9464)
 //
-// /health/ready succeeds when every child was reached once, or after 20 s when enough were for an answer. /metrics has
+// /health/ready succeeds when every child was reached once (or after 20 s, when enough were for an answer), and the merge
+// container listens. /metrics has
 // gatherer_requests_total, gatherer_request_seconds, gatherer_partial_total, gatherer_insufficient_total, and by child
 // gatherer_child_seconds, gatherer_attempts_total, gatherer_hedges_won_total, gatherer_missing_total, and by replica
 // gatherer_breaker_open, gatherer_outstanding, gatherer_replica_seconds. /info, /config, /logs, /lifecycle and /debug/pprof are

@@ -145,8 +145,13 @@ func (c *Child) Target() (prefix, host string) {
 }
 
 // Address is HOST:PORT of a child's URL.
-func (c *Child) Address() string {
-	u, err := url.Parse(c.URL)
+func (c *Child) Address() string { return address(c.URL) }
+
+// Address is HOST:PORT of the container.
+func (c *Container) Address() string { return address(c.URL) }
+
+func address(text string) string {
+	u, err := url.Parse(text)
 	if err != nil {
 		return ""
 	}

@@ -65,6 +65,9 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 	}
 	begun := time.Now()
 	rt.Ready.Add("children", func(context.Context) error { return reached(scatterer, rt.File.Current(), begun) })
+	if m := c.Merge.Container; m != nil {
+		rt.Ready.Add("merge", func(ctx context.Context) error { return opens(ctx, m) })
+	}
 	if tracer != nil {
 		rt.Process.Go("send spans", tracer.Run)
 	}
@@ -141,6 +144,16 @@ func reached(s *scatter.Scatterer, c *config.Config, begun time.Time) error {
 		return nil
 	}
 	return fmt.Errorf("%d of %d children were not reached yet, %s among them", missing, len(s.Children()), first)
+}
+
+// opens tells whether the merge container listens.
+func opens(ctx context.Context, m *config.Container) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", m.Address())
+	if err != nil {
+		return fmt.Errorf("the merge container: %w", err)
+	}
+	return c.Close()
 }
 
 func newTracer(rt *image.Runtime[config.Config]) *trace.Tracer {

@@ -231,10 +231,6 @@ func (s *Spec) mergeContainer() *MergeContainer {
 	}
 	c := *s.Merge.Container
 	c.Ports = map[string]workload.Port{mergePort: {Port: c.Port}}
-	if c.Probes == nil { // the gatherer asks it as soon as it is there
-		second := workload.Duration(1e9)
-		c.Probes = &workload.Probes{Startup: &workload.Probe{TCP: &workload.TCP{Port: mergePort}, Period: &second, FailureThreshold: 60}}
-	}
 	return &c
 }
 

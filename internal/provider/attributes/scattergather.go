@@ -117,7 +117,7 @@ func merges() Map {
 		}),
 		"container": object("A server of yours beside every gatherer, reached on localhost: it is posted the client's request and all answers, and answers the whole. Its own answers are parts of the level above, so it must be able to merge what it has merged.", Merged(
 			without(container(), "ports", "lifecycle_hooks"), Map{
-				"port":    int64Required("Port that it listens on; not 8080 or 9464, which are the gatherer's. Probes call it `merge`. Without `probes`, it is enough that it opens."),
+				"port":    int64Required("Port that it listens on; not 8080 or 9464, which are the gatherer's. Probes call it `merge`. It may listen on localhost only: the gatherer beside it is not ready before it opens."),
 				"path":    str("Path that is posted to. Default: `/merge`."),
 				"format":  str("`json` (default): one document, where leaves answer JSON. `multipart`: `multipart/mixed`, for any answers. `ndjson`: a stream of lines, for answers too large to be held."),
 				"volumes": Workload()["volumes"],
