@@ -201,29 +201,31 @@ func TestSearchIsOneWhateverItIsSplitInto(t *testing.T) {
 				<-time.After(4 * time.Second)
 			})
 
-			gone := s.ofShard(8, 3)
-			require.Len(t, gone, 2)
-			s.signal(gone, syscall.SIGSTOP)
-			t.Cleanup(func() { s.signal(gone, syscall.SIGCONT) })
-			missing := func(status int) {
-				eventually(t, time.Minute, func() bool {
-					got, err := c.ask("open file")
+			for _, require := range []string{"all", "best_effort"} {
+				with("require", require)
+				s.apply() // takes effect while the gatherers run: nothing is replaced
+				gone := s.ofShard(8, 3)
+				assert.Len(t, gone, 2)
+				s.signal(gone, syscall.SIGSTOP)
+				status := map[string]int{"all": http.StatusServiceUnavailable, "best_effort": http.StatusOK}[require]
+				var got found
+				named := assert.Eventually(t, func() bool {
+					var err error
+					got, err = c.ask("open file")
 					return err == nil && got.status == status && len(got.coverage.Missing) == 1 && got.coverage.Missing[0].Shard == "3" &&
-						got.coverage.Answered == 7 && strings.Contains(got.body, `"shard":"3"`) && got.coverage.Missing[0].Reason != ""
-				}, "the answer should be %d and name the shard", status)
+						got.coverage.Missing[0].Reason != "" && got.coverage.Answered == 7 && strings.Contains(got.body, `"shard":"3"`)
+				}, time.Minute, 100*time.Millisecond, "%s: the answer should be %d and name the shard", require, status)
+				t.Logf("%s, without a shard: %d %s", require, got.status, got.body)
+				s.signal(gone, syscall.SIGCONT)
+				back := assert.Eventually(t, func() bool {
+					got, err := c.ask("open file")
+					return err == nil && got.coverage.Complete
+				}, time.Minute, 100*time.Millisecond, "the shard should be back")
+				if !named || !back {
+					t.FailNow()
+				}
 			}
-			missing(http.StatusServiceUnavailable)
-			with("require", "best_effort")
-			s.apply() // takes effect while it runs: nothing is replaced
-			missing(http.StatusOK)
 			with("require", "all")
-			s.apply()
-			missing(http.StatusServiceUnavailable)
-			s.signal(gone, syscall.SIGCONT)
-			eventually(t, time.Minute, func() bool {
-				got, err := c.ask("open file")
-				return err == nil && got.coverage.Complete
-			}, "the shard should be back")
 
 			with("replicas", "3")
 			c.under("from two replicas to three", func() { s.apply() })
