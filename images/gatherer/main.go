@@ -27,7 +27,7 @@
 //
 // # Requests (listen, default :8080)
 //
-// Every path and method is the leaves' own. It speaks HTTP/1.1 and HTTP/2 without TLS: TLS is a proxy's.
+// It listens from when it is ready for the first time on. Every path and method is the leaves' own. It speaks HTTP/1.1 and HTTP/2 without TLS: TLS is a proxy's.
 //
 // # Environment
 //

@@ -20,6 +20,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/server"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/trace"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/discovery"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/health"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/image"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/settings"
 )
@@ -54,27 +55,30 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 		return nil
 	})
 
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
 	follower := discovery.New(discovery.Options{Log: rt.Log.Logger})
 	for _, child := range scatterer.Children() {
 		rt.Process.Go("follow "+child.Name, func(ctx context.Context) error { follow(ctx, follower, child); return nil })
 		rt.Process.Go("probe "+child.Name, func(ctx context.Context) error { child.Set.Run(ctx); return nil })
 	}
 	begun := time.Now()
-	rt.Ready.Add("children", func(context.Context) error { return reached(scatterer, rt.File.Current(), begun) })
+	checks := map[string]health.Check{"children": func(context.Context) error { return reached(scatterer, rt.File.Current(), begun) }}
 	if m := c.Merge.Container; m != nil {
-		rt.Ready.Add("merge", func(ctx context.Context) error { return opens(ctx, m) })
+		checks["merge"] = func(ctx context.Context) error { return opens(ctx, m) }
+	}
+	for name, check := range checks {
+		rt.Ready.Add(name, check)
 	}
 	if tracer != nil {
 		rt.Process.Go("send spans", tracer.Run)
 	}
 
 	api := newServer(c, front, rt.Log.Logger)
-	rt.Log.Info("serving", "address", listener.Addr().String())
-	rt.Process.Go("serve", func(context.Context) error {
+	rt.Process.Go("serve", func(ctx context.Context) error {
+		listener, err := listen(ctx, c.Listen, checks)
+		if err != nil || listener == nil {
+			return err
+		}
+		rt.Log.Info("serving", "address", listener.Addr().String())
 		if err := api.Serve(netutil.LimitListener(listener, c.Limits.Connections)); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -89,6 +93,31 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 		return api.Shutdown(ctx)
 	})
 	return nil
+}
+
+// listen when it is ready for the first time, and not before: where a catalogue lists replicas from their start on (Nomad's does),
+// a client that is refused goes to the next one, and one that is answered does not. It gives nothing if the context ends before.
+func listen(ctx context.Context, address string, checks map[string]health.Check) (net.Listener, error) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		well := true
+		for _, check := range checks {
+			well = well && check(ctx) == nil
+		}
+		if well {
+			listener, err := net.Listen("tcp", address)
+			if err != nil {
+				return nil, fmt.Errorf("listen: %w", err)
+			}
+			return listener, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-tick.C:
+		}
+	}
 }
 
 // lastRequests is how long connections are told to go before they are closed.
