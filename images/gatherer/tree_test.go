@@ -20,7 +20,7 @@ import (
 )
 
 // newTree is a root over two parents, which have the even half of the leaves and the rest. All are started.
-func newTree(t *testing.T, merge config.Merge, policy config.Policy, leaves ...*leaf) *gatherer {
+func newTree(t *testing.T, merge config.Merge, policy config.Policy, also func(*config.Config), leaves ...*leaf) *gatherer {
 	t.Helper()
 	half := len(leaves) / 2
 	root := newGatherer(t, merge)
@@ -36,8 +36,14 @@ func newTree(t *testing.T, merge config.Merge, policy config.Policy, leaves ...*
 			parent.endpoints(shard, l)
 			parent.config.Children = append(parent.config.Children, config.Child{Name: fmt.Sprint("shard ", shard), Shards: []int{shard}, EndpointsFile: filepath.Join(parent.dir, fmt.Sprint("shard-", shard))})
 		}
+		if also != nil {
+			also(&parent.config)
+		}
 		parent.start()
 		root.config.Children = append(root.config.Children, config.Child{Name: parent.config.Node.Name, Shards: shards, Parent: true, URL: "http://" + parent.address})
+	}
+	if also != nil {
+		also(&root.config)
 	}
 	return root.start()
 }
@@ -47,7 +53,7 @@ func TestATreeAnswersAsOneNodeDoes(t *testing.T) {
 	for i := range 5 {
 		leaves = append(leaves, newLeaf(t, says(fmt.Sprintf(`[{"id":%d,"score":%d},{"id":%d,"score":1}]`, i, 10-i, i+10))))
 	}
-	root := newTree(t, topK, config.Policy{Require: "best_effort", Deadline: config.Duration(time.Second), Prune: &config.Prune{Header: "X-Shards"}}, leaves...)
+	root := newTree(t, topK, config.Policy{Require: "best_effort", Deadline: config.Duration(time.Second), Prune: &config.Prune{Header: "X-Shards"}}, nil, leaves...)
 	got := root.get("/q")
 	assertOK(t, got)
 	assert.JSONEq(t, `[{"id":0,"score":10},{"id":1,"score":9},{"id":2,"score":8}]`, got.results())
@@ -201,7 +207,7 @@ func TestStreamsAreMergedInOrder(t *testing.T) {
 		leaves = append(leaves, newLeaf(t, lines(i, 4, 1000)))
 	}
 	flat := newGatherer(t, merge, one(leaves[0]), one(leaves[1]), one(leaves[2]), one(leaves[3])).start()
-	for name, g := range map[string]*gatherer{"one level": flat, "two levels": newTree(t, merge, config.Policy{}, leaves...)} {
+	for name, g := range map[string]*gatherer{"one level": flat, "two levels": newTree(t, merge, config.Policy{}, nil, leaves...)} {
 		t.Run(name, func(t *testing.T) {
 			got := g.get("/")
 			assertOK(t, got)

@@ -18,6 +18,9 @@ const (
 	// HeaderLevel is the level of the parent that is asked; a root (level 0) gets none. An answer to such a request is a part
 	// and not yet the client's.
 	HeaderLevel = "Pattern-Level"
+	// HeaderTree asks a parent not for a part but for the state of the tree below it, as the root's page shows it. It is not
+	// passed on from clients, and a root does not know it.
+	HeaderTree = "Pattern-Tree"
 )
 
 // Headers of answers; trailers as well where an answer is streamed.

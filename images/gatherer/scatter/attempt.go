@@ -71,6 +71,7 @@ func (c *call) pick(k kind) (*flight, int, error) {
 	f := &flight{replica: r}
 	c.flights = append(c.flights, f)
 	c.child.meters.attempts(k)
+	c.child.counts.attempts[k].Add(1)
 	return f, c.number, nil
 }
 
@@ -191,7 +192,7 @@ func (c *call) read(f *flight, k kind, r *upstream.Response) (answered, again bo
 	if !c.settle(k, f, func() { c.answer, c.missing, c.failed = got, missing, failed }) {
 		got.release()
 	}
-	return true, false, "", nil
+	return true, false, failed, nil
 }
 
 // maxRefusalBytes of the body of an answer that is no part.

@@ -142,6 +142,7 @@ func (g *gathering) gathered() *Gathered {
 			part.release()
 		}
 		c.child.meters.observe(c.took, c.by, c.failed != "")
+		c.child.counts.settled(c)
 	}
 	for i := range refusals {
 		if i == 0 && len(refusals) == len(g.calls) && agree(refusals) {

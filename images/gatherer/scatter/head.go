@@ -16,7 +16,7 @@ var notPassed = map[string]bool{
 	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Expect": true, "Content-Length": true, "Host": true,
 	"Accept-Encoding": true, "Traceparent": true, "Range": true, "If-Range": true,
 	contract.HeaderDeadline: true, contract.HeaderShard: true, contract.HeaderShards: true, contract.HeaderAttempt: true,
-	contract.HeaderAsk: true, contract.HeaderLevel: true,
+	contract.HeaderAsk: true, contract.HeaderLevel: true, contract.HeaderTree: true,
 }
 
 // Lines are the headers that children get of a request, each ended by CRLF.

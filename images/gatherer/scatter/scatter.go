@@ -35,6 +35,7 @@ type Child struct {
 	// prefix is put before the paths of requests, and host is theirs, where the child is a URL.
 	prefix, host string
 	meters       childMeters
+	counts       counts
 }
 
 // rules are a configuration's policy and limits, made ready for use.

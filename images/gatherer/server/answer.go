@@ -93,6 +93,7 @@ func (s *Server) write(w http.ResponseWriter, m *made) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(m.body)))
 	s.Metrics.count(m.status)
+	s.tally.answered(m.status, m.short, m.coverage)
 	patience := writePatience + time.Duration(len(m.body))*time.Second/writeLeastBytes
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience)) // every connection of this server has deadlines
 	w.WriteHeader(m.status)

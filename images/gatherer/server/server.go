@@ -28,6 +28,8 @@ type Options struct {
 	Tracer  *trace.Tracer
 	Metrics *Metrics
 	Log     *slog.Logger
+	// Tree answers a level above that asks for the state of the tree; nil does not.
+	Tree http.Handler
 }
 
 // A Server answers requests. It is an http.Handler.
@@ -38,6 +40,7 @@ type Server struct {
 	flights  flights
 	cache    *cache
 	draining atomic.Bool
+	tallies
 }
 
 // plan is a configuration, made ready for use.
@@ -54,7 +57,7 @@ type plan struct {
 
 // New makes a Server of a valid configuration.
 func New(c *config.Config, o Options) *Server {
-	s := &Server{Options: o, node: c.Node, cache: newCache()}
+	s := &Server{Options: o, node: c.Node, cache: newCache(), tallies: newTally()}
 	s.Apply(c)
 	return s
 }
@@ -88,6 +91,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
+	if s.serveTree(w, r) {
+		return
+	}
 	p := s.plan.Load()
 	asked, err := p.ask.asked(r, s.node.Level, p.own)
 	if err != nil {
@@ -118,6 +124,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.waiting.leave()
 	s.Metrics.inFlight.Inc()
 	defer s.Metrics.inFlight.Dec()
+	s.tally.inFlight.Add(1)
+	defer s.tally.inFlight.Add(-1)
 
 	t := &task{s: s, p: p, asked: asked, body: body, deadline: begun.Add(given)}
 	t.take(r)
@@ -126,7 +134,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		t.answer(w, r)
 	}
-	s.Metrics.seconds.Observe(time.Since(begun).Seconds())
+	took := time.Since(begun)
+	s.Metrics.seconds.Observe(took.Seconds())
+	s.window.Observe(took)
 }
 
 // given is the time for the answer: the policy's, unless who asks has less.
@@ -188,6 +198,7 @@ type made struct {
 	coverage contract.Coverage
 	cacheFor time.Duration
 	release  func()
+	short    bool // too few shards have answered
 }
 
 // gather and merge. The body is valid until release, which may be nil.
@@ -272,5 +283,7 @@ func (t *task) insufficient(c contract.Coverage) *made {
 	if t.s.node.Level == 0 {
 		text += ", and policy.require is " + strconv.Quote(t.p.policy.Require)
 	}
-	return problem(http.StatusServiceUnavailable, text, &c)
+	m := problem(http.StatusServiceUnavailable, text, &c)
+	m.short = true
+	return m
 }

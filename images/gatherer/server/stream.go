@@ -45,6 +45,7 @@ func (t *task) stream(w http.ResponseWriter, r *http.Request) {
 		err = out.finish()
 	}
 	t.s.Metrics.count(http.StatusOK)
+	t.s.tally.streamed(err, out.Coverage())
 	if err != nil {
 		failed = err.Error()
 		t.s.Metrics.unmerged.Inc()
