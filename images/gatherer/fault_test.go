@@ -80,7 +80,7 @@ func (p *proxy) serve(from *net.TCPConn) {
 			p.deeds[deed].Add(1)
 			switch deed {
 			case delays:
-				time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
+				<-time.After(time.Duration(rand.IntN(300)) * time.Millisecond)
 			case cuts:
 				_, _ = from.Write(answer[:rand.IntN(n)])
 				_ = from.SetLinger(0) // a reset

@@ -320,13 +320,6 @@ func (g *gatherer) descriptors() int {
 	return len(entries)
 }
 
-func closedPort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func one(l *leaf) []*leaf { return []*leaf{l} }
 
 func all(list ...*leaf) []*leaf { return list }

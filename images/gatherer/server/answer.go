@@ -101,8 +101,8 @@ func (s *Server) write(w http.ResponseWriter, m *made) {
 }
 
 // refuse a request before anything was done for it.
-func (s *Server) refuse(w http.ResponseWriter, status int, text string, c *contract.Coverage) {
-	s.write(w, problem(status, text, c))
+func (s *Server) refuse(w http.ResponseWriter, status int, text string) {
+	s.write(w, problem(status, text, nil))
 }
 
 // problem is an answer that says what is wrong.
@@ -145,10 +145,10 @@ func (s *Server) refuseBody(w http.ResponseWriter, err error) {
 	w.Header().Set("Connection", "close") // what is left of the body is not worth reading
 	if errors.Is(err, errTooLarge) {
 		limit := s.plan.Load().limits.RequestBytes
-		s.refuse(w, http.StatusRequestEntityTooLarge, "the body is larger than limits.request_bytes ("+strconv.FormatInt(limit, 10)+")", nil)
+		s.refuse(w, http.StatusRequestEntityTooLarge, "the body is larger than limits.request_bytes ("+strconv.FormatInt(limit, 10)+")")
 		return
 	}
-	s.refuse(w, http.StatusBadRequest, "the body cannot be read: "+err.Error(), nil)
+	s.refuse(w, http.StatusBadRequest, "the body cannot be read: "+err.Error())
 }
 
 // without shards that turn out to have no answer.

@@ -97,12 +97,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := s.plan.Load()
 	asked, err := p.ask.asked(r, s.node.Level, p.own)
 	if err != nil {
-		s.refuse(w, http.StatusBadRequest, err.Error(), nil)
+		s.refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	given, err := p.given(r)
 	if err != nil {
-		s.refuse(w, http.StatusBadRequest, err.Error(), nil)
+		s.refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	control := http.NewResponseController(w)
@@ -118,7 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.waiting.enter(r.Context(), begun.Add(given)) {
 		w.Header().Set("Retry-After", "1")
 		s.Metrics.refused.Inc()
-		s.refuse(w, http.StatusServiceUnavailable, "overloaded: "+strconv.Itoa(p.policy.Concurrency)+" requests are worked on, and no more may wait", nil)
+		s.refuse(w, http.StatusServiceUnavailable, "overloaded: "+strconv.Itoa(p.policy.Concurrency)+" requests are worked on, and no more may wait")
 		return
 	}
 	defer p.waiting.leave()

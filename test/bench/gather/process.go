@@ -55,12 +55,11 @@ func start(name string, args ...string) (*process, error) {
 	return p, err
 }
 
-// stop it in order, and give the rest of its output.
-func (p *process) stop() string {
+// stop it in order.
+func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	rest, _ := io.ReadAll(p.out)
-	_ = p.cmd.Wait() // as above
-	return string(rest)
+	_, _ = io.Copy(io.Discard, p.out)         // or it would wait for its last words to be read
+	_ = p.cmd.Wait()                          // as above
 }
 
 // cpu time that a process has used, in seconds.
@@ -142,7 +141,9 @@ func (b *bench) root(merge config.Merge, policy config.Policy, shards ...[]strin
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
 		response, err := http.Get("http://" + management + "/health/ready")
 		if err != nil {
 			continue
