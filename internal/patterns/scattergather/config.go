@@ -86,7 +86,7 @@ func (m *Merge) config() gatherer.Merge {
 	}
 	out := gatherer.Merge{Concat: copied(m.Concat), JSONArray: copied(m.JSONArray), TopK: copied(m.TopK), Sum: m.Sum, Histogram: copied(m.Histogram), NDJSON: copied(m.NDJSON)}
 	if c := m.Container; c != nil {
-		out.Container = &gatherer.Container{URL: fmt.Sprintf("http://127.0.0.1:%d%s", c.Port, c.path()), Format: c.Format}
+		out.Container = &gatherer.Container{URL: fmt.Sprintf("http://127.0.0.1:%d%s", c.Port, c.path()), Format: c.Format, By: c.By, Order: c.Order}
 	}
 	return out
 }

@@ -80,6 +80,8 @@ type MergeContainer struct {
 	Port    int                        `json:"port"`
 	Path    string                     `json:"path,omitempty"`
 	Format  string                     `json:"format,omitempty"`
+	By      string                     `json:"by,omitempty"`
+	Order   string                     `json:"order,omitempty"`
 	Volumes map[string]workload.Volume `json:"volumes,omitempty"`
 }
 

@@ -120,6 +120,8 @@ func merges() Map {
 				"port":    int64Required("Port that it listens on; not 8080 or 9464, which are the gatherer's. Probes call it `merge`. It may listen on localhost only: the gatherer beside it is not ready before it opens."),
 				"path":    str("Path that is posted to. Default: `/merge`."),
 				"format":  str("`json` (default): one document, where leaves answer JSON. `multipart`: `multipart/mixed`, for any answers. `ndjson`: a stream of lines, for answers too large to be held."),
+				"by":      str("Field by which streams are sorted, and then the lines that are posted, with `format = \"ndjson\"`. Default: lines as they come."),
+				"order":   str("`asc` (default) or `desc`, with `by`."),
 				"volumes": Workload()["volumes"],
 			})),
 	}
