@@ -31,18 +31,20 @@ type Status struct {
 
 // Status as it is now.
 func (c *Child) Status() Status {
-	n := &c.counts
-	out := Status{
-		Totals: Totals{
-			First: n.attempts[first].Load(), Retries: n.attempts[retry].Load(), Hedges: n.attempts[hedge].Load(), Won: n.won.Load(),
-			Answered: n.answered.Load(), Partial: n.partial.Load(), Missing: n.missing.Load(),
-		},
-		Replicas: c.Set.Status(),
-	}
-	if reason := n.reason.Load(); reason != nil {
+	out := Status{Totals: c.Totals(), Replicas: c.Set.Status()}
+	if reason := c.counts.reason.Load(); reason != nil {
 		out.Reason = *reason
 	}
 	return out
+}
+
+// Totals as they are now.
+func (c *Child) Totals() Totals {
+	n := &c.counts
+	return Totals{
+		First: n.attempts[first].Load(), Retries: n.attempts[retry].Load(), Hedges: n.attempts[hedge].Load(), Won: n.won.Load(),
+		Answered: n.answered.Load(), Partial: n.partial.Load(), Missing: n.missing.Load(),
+	}
 }
 
 // counts are Status's. Prometheus has its own, which are dear to ask.

@@ -32,15 +32,19 @@ type Status struct {
 
 // Status as it is now.
 func (s *Server) Status() Status {
-	t := &s.tally
 	seconds := func(q float64) float64 { return s.window.Quantile(q).Seconds() }
 	return Status{
-		Totals: Totals{
-			Complete: t.complete.Load(), Partial: t.partial.Load(), Insufficient: t.insufficient.Load(),
-			Failed: t.failed.Load(), Refused: t.refused.Load(),
-		},
-		InFlight: t.inFlight.Load(), Require: s.plan.Load().policy.Require,
+		Totals: s.Totals(), InFlight: s.tally.inFlight.Load(), Require: s.plan.Load().policy.Require,
 		P50: seconds(0.5), P95: seconds(0.95), P99: seconds(0.99),
+	}
+}
+
+// Totals as they are now.
+func (s *Server) Totals() Totals {
+	t := &s.tally
+	return Totals{
+		Complete: t.complete.Load(), Partial: t.partial.Load(), Insufficient: t.insufficient.Load(),
+		Failed: t.failed.Load(), Refused: t.refused.Load(),
 	}
 }
 

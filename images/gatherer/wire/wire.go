@@ -16,6 +16,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/merge"
+	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/page"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/scatter"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/server"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/trace"
@@ -46,6 +47,12 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 		Metrics: server.NewMetrics(rt.Metrics, level), Log: rt.Log.Logger,
 	})
 	rt.Metrics.MustRegister(replicaMetrics{scatterer})
+	watcher := page.New(page.Options{
+		Node: c.Node, Shards: c.Shards, Instance: rt.Identity.Instance, Version: rt.Identity.Version, Scatterer: scatterer, Server: front,
+	})
+	front.Tree = watcher
+	watcher.Register(rt.Handle)
+	rt.Process.Go("remember the last minute", watcher.Run)
 	rt.File.OnChange(func(old, changed *config.Config) error {
 		if err := fixed(old, changed); err != nil {
 			return err

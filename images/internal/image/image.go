@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,6 +60,9 @@ type Runtime[C any] struct {
 	Live, Ready, Startup *health.Checks
 	// Management is where the management API listens.
 	Management string
+	// Handle adds an image's own part to the management API, by a pattern of http.ServeMux. It goes before what all images have.
+	// Who may reach the port may reach it: it should only read.
+	Handle func(pattern string, handler http.Handler)
 }
 
 // Main runs an image and exits.
@@ -142,7 +146,7 @@ func run[C any](def Definition[C], file *configfile.File[C], stderr io.Writer) i
 		return lifecycle.ExitFailure
 	}
 	defer server.Close()
-	rt.Management = server.Address()
+	rt.Management, rt.Handle = server.Address(), server.Handle
 	log.Info("starting", "image", def.Name, "version", id.Version, "management", rt.Management, "memory_limit_bytes", memory.Limit())
 
 	file.OnChange(func(old, changed *C) error { return def.apply(old, changed, log, process) })

@@ -51,6 +51,7 @@ type Sources struct {
 type Server struct {
 	http     *http.Server
 	listener net.Listener
+	own      *http.ServeMux
 }
 
 // Listen binds the address and serves until Close.
@@ -63,8 +64,9 @@ func Listen(address string, sources Sources) (*Server, error) {
 		listener.Close()
 		return nil, fmt.Errorf("management API: %w", err)
 	}
-	s := &Server{listener: listener, http: &http.Server{
-		Handler:           Handler(sources),
+	own := http.NewServeMux()
+	s := &Server{listener: listener, own: own, http: &http.Server{
+		Handler:           first(own, Handler(sources)),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -78,6 +80,21 @@ func Listen(address string, sources Sources) (*Server, error) {
 		}
 	}()
 	return s, nil
+}
+
+// Handle adds what is the image's own, by a pattern of http.ServeMux. It goes before what all images have, so that "GET /{$}" is
+// a page in place of the list of paths. It may be called while the server runs.
+func (s *Server) Handle(pattern string, handler http.Handler) { s.own.Handle(pattern, handler) }
+
+// first asks own for what it has a pattern for, and rest for all else.
+func first(own *http.ServeMux, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := own.Handler(r); pattern != "" {
+			own.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // Address is where the server listens.
