@@ -42,7 +42,15 @@
 // container listens. /metrics has
 // gatherer_requests_total, gatherer_request_seconds, gatherer_partial_total, gatherer_insufficient_total, and by child
 // gatherer_child_seconds, gatherer_attempts_total, gatherer_hedges_won_total, gatherer_missing_total, and by replica
-// gatherer_breaker_open, gatherer_outstanding, gatherer_replica_seconds. /info, /config, /logs, /lifecycle and /debug/pprof are
+// gatherer_breaker_open, gatherer_outstanding, gatherer_replica_seconds.
+//
+// / is a page for people: the tree as a picture, with the state of each child (well, slower than its siblings, a replica not asked,
+// answers missing now and then, missing) and replica, latencies, and how many answers of the last minute were complete. It is live,
+// needs nothing from elsewhere, and only reads. /tree is the same as JSON, and package page describes it. What is below a parent
+// is asked of one of its replicas at the port of its requests, with the header Pattern-Tree, while somebody looks; it is that
+// replica's view alone. Root or parent, each gatherer has the page of what is below it.
+//
+// /info, /config, /logs, /lifecycle and /debug/pprof are
 // those of all images.
 //
 // # Signals

@@ -7,7 +7,7 @@ const rows = (pairs) => el("dl", { class: "pairs" }, pairs.filter(Boolean).map((
 function table(c) {
   if (c.replicas.length === 0) return el("p", { class: "soft" }, "No replica is known.");
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Replicas of ${c.name}` }, el("table", {},
-    el("thead", {}, el("tr", {}, ["replica", "breaker", "expected", "waiting", "requests", "failures"].map((h) => el("th", { scope: "col" }, h)))),
+    el("thead", {}, el("tr", {}, ["replica", "breaker", "latency", "busy", "requests", "failed"].map((h) => el("th", { scope: "col" }, h)))),
     el("tbody", {}, c.replicas.map((r) => [
       el("tr", { "data-id": r.address },
         el("th", { scope: "row" }, r.address), el("td", { class: `breaker ${r.breaker}` }, breakers[r.breaker] ?? r.breaker), el("td", {}, time(r.latency_seconds)),

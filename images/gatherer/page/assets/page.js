@@ -41,11 +41,11 @@ function summary() {
   const tile = (name, value, more) => el("div", { "data-id": name }, el("dt", {}, name), el("dd", {}, value, more ? el("small", {}, more) : null));
   fill($("tiles"), [
     tile("requests", `${rate(tree.requests_per_second)}/s`, `${whole(tree.in_flight)} in flight`),
-    tile("complete", percent(tree.coverage.complete_ratio), `${number(tree.coverage.partial)} partial, ${number(tree.coverage.insufficient)} too few`),
+    tile("complete", percent(tree.coverage.complete_ratio), `${number(tree.coverage.partial)} partial${tree.coverage.insufficient ? `, ${number(tree.coverage.insufficient)} too few` : ""}`),
     tile("p50", time(tree.p50_seconds)), tile("p95", time(tree.p95_seconds)), tile("p99", time(tree.p99_seconds)),
     tile("hedges", number(tree.hedges.sent), `${number(tree.hedges.won)} won`),
   ]);
-  fill($("coverage"), [chart(tree.coverage)]);
+  fill($("coverage"), [chart(tree.coverage, Math.max(200, Math.floor($("coverage").clientWidth)))]);
 }
 
 function picture() {
@@ -139,7 +139,9 @@ function close() {
 $("close").addEventListener("click", close);
 addEventListener("keydown", (e) => e.key === "Escape" && close());
 $("only").addEventListener("change", show);
-new ResizeObserver(() => tree && picture()).observe($("tree"));
+new ResizeObserver(() => {
+  if (tree) summary(), picture();
+}).observe($("tree"));
 
 // follow the tree. A page that nobody sees asks for nothing.
 async function follow() {

@@ -6,6 +6,7 @@ const card = { width: 166, height: 62, gap: 14, along: 48 };
 const row = 26;
 const indent = 14;
 const leastLeaf = 300;
+const seen = 220;
 
 // mark of a state: a form besides the colour.
 const marks = {
@@ -100,7 +101,8 @@ export function draw(all, width, at, selected) {
       const height = Math.max(card.height + card.gap, wants);
       let y = top + (height - wants) / 2;
       for (const c of children) y += put(c, y);
-      const middle = children.length ? (spots.get(children[0].id).middle + spots.get(children.at(-1).id).middle) / 2 : top + height / 2;
+      // In the middle of its children, but no further down than one sees without scrolling.
+      const middle = Math.min(top + seen, children.length ? (spots.get(children[0].id).middle + spots.get(children.at(-1).id).middle) / 2 : top + height / 2);
       spots.set(item.id, { x, y: middle - card.height / 2, width: card.width, height: card.height, middle });
       return height;
     };
