@@ -314,6 +314,8 @@ func TestThePageOfAWideTree(t *testing.T) {
 	b.until(`document.querySelectorAll("#tree .leaf.open").length >= 20`, "a server that fails is seen wherever it is a replica")
 	b.until(`document.querySelector("#wrong").textContent.includes("more")`, "the list says how many more there are")
 	b.narrow()
+	b.run(chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(kb.End))
+	b.until(`document.activeElement.dataset.id === "root/shard 63" && document.activeElement.getBoundingClientRect().bottom <= document.querySelector("#sheet").getBoundingClientRect().top`, "nor do the details cover what has the focus")
 	b.shot("wide-narrow.png")
 	b.mu.Lock()
 	defer b.mu.Unlock()

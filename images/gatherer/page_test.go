@@ -57,6 +57,12 @@ func TestTheTreeOfOneLevel(t *testing.T) {
 		g.get("/")
 		return n.Children[0].State == page.Open
 	})
+	other.becomes(says(`{not JSON`))
+	g.treeUntil("a shard whose answers cannot be merged has none", func(n *page.Node) bool {
+		g.get("/")
+		c := n.Children[1]
+		return c.State == page.Flaky && strings.HasPrefix(c.Reason, "invalid answer: ") && c.Invalid > 0 && n.Coverage.Partial > 0
+	})
 	other.becomes(fails(http.StatusInternalServerError))
 	g.treeUntil("a shard without answers is flaky at first", func(n *page.Node) bool {
 		g.get("/")

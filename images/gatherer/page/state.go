@@ -43,10 +43,11 @@ func stateOf(s *scatter.Status, lately scatter.Totals, typical float64) State {
 			open = true
 		}
 	}
+	lost := lately.Missing + lately.Invalid
 	switch {
-	case !usable, lately.Missing > 0 && lately.Answered+lately.Partial == 0:
+	case !usable, lost > 0 && lately.Answered+lately.Partial <= lately.Invalid:
 		return Missing
-	case lately.Missing+lately.Partial > 0:
+	case lost+lately.Partial > 0:
 		return Flaky
 	case open:
 		return Open

@@ -34,6 +34,8 @@ func TestStateOf(t *testing.T) {
 		{"one that answers nothing is missing", child(0.01, "closed"), scatter.Totals{Missing: 1}, 0.01, Missing},
 		{"one that answers sometimes is flaky", child(0.01, "closed"), scatter.Totals{Answered: 1, Missing: 9}, 0.01, Flaky},
 		{"one that answers in part is flaky", child(0.01, "closed", "open"), scatter.Totals{Partial: 10}, 0.01, Flaky},
+		{"one of whose answers none could be merged is missing", child(0.01, "closed"), scatter.Totals{Answered: 9, Partial: 1, Invalid: 10}, 0.01, Missing},
+		{"one of whose answers some could not is flaky", child(0.01, "closed"), scatter.Totals{Answered: 10, Invalid: 1}, 0.01, Flaky},
 		{"one with a replica that fails says so, even if it is slow", child(1, "closed", "open"), answers, 0.01, Open},
 		{"a replica that is tried is not well yet", child(0.01, "closed", "half_open"), answers, 0.01, Open},
 		{"one that takes much longer is slow", child(0.026, "closed"), answers, 0.01, Slow},

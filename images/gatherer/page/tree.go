@@ -73,6 +73,8 @@ type Child struct {
 	Answered uint64 `json:"answered"`
 	Partial  uint64 `json:"partial"`
 	Missing  uint64 `json:"missing"`
+	// Invalid are those of Answered and Partial that were of no use: they could not be merged, or broke off.
+	Invalid uint64 `json:"invalid"`
 
 	Replicas []replicas.ReplicaStatus `json:"replicas"`
 	// Tree below a parent, as the replica From has told it, Age seconds ago. It is there as long as it was told in the last

@@ -126,7 +126,7 @@ func (w *Watcher) addChildren(out *Node) {
 			State: stateOf(s, recent, typical), PerSecond: float64(recent.First) / before.since(),
 			P50: s.Replicas.P50, P95: s.Replicas.P95, P99: s.Replicas.P99,
 			First: last.First, Retries: last.Retries, Hedges: Hedges{last.Hedges, last.Won},
-			Answered: last.Answered, Partial: last.Partial, Missing: last.Missing, Replicas: s.Replicas.Replicas,
+			Answered: last.Answered, Partial: last.Partial, Missing: last.Missing, Invalid: last.Invalid, Replicas: s.Replicas.Replicas,
 		}
 		if c.State == Flaky || c.State == Missing {
 			c.Reason = s.Reason

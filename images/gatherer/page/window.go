@@ -56,5 +56,6 @@ func between(was, is scatter.Totals) scatter.Totals {
 	return scatter.Totals{
 		First: is.First - was.First, Retries: is.Retries - was.Retries, Hedges: is.Hedges - was.Hedges, Won: is.Won - was.Won,
 		Answered: is.Answered - was.Answered, Partial: is.Partial - was.Partial, Missing: is.Missing - was.Missing,
+		Invalid: is.Invalid - was.Invalid,
 	}
 }

@@ -18,6 +18,8 @@ type Totals struct {
 	Answered uint64 `json:"answered"`
 	Partial  uint64 `json:"partial"`
 	Missing  uint64 `json:"missing"`
+	// Invalid answers were of no use: they could not be merged, or broke off. They are among those answered or partial, too.
+	Invalid uint64 `json:"invalid"`
 }
 
 // Status of a child.
@@ -43,15 +45,26 @@ func (c *Child) Totals() Totals {
 	n := &c.counts
 	return Totals{
 		First: n.attempts[first].Load(), Retries: n.attempts[retry].Load(), Hedges: n.attempts[hedge].Load(), Won: n.won.Load(),
-		Answered: n.answered.Load(), Partial: n.partial.Load(), Missing: n.missing.Load(),
+		Answered: n.answered.Load(), Partial: n.partial.Load(), Missing: n.missing.Load(), Invalid: n.invalid.Load(),
 	}
 }
 
 // counts are Status's. Prometheus has its own, which are dear to ask.
 type counts struct {
-	attempts                        [4]atomic.Uint64
-	won, answered, partial, missing atomic.Uint64
-	reason                          atomic.Pointer[string]
+	attempts                                 [4]atomic.Uint64
+	won, answered, partial, missing, invalid atomic.Uint64
+	reason                                   atomic.Pointer[string]
+}
+
+// Invalid notes that an answer of a child turned out to be of no use.
+func (s *Scatterer) Invalid(child, reason string) {
+	for _, c := range s.children {
+		if c.Name == child {
+			c.counts.invalid.Add(1)
+			c.counts.reason.Store(&reason)
+			return
+		}
+	}
 }
 
 // settled notes a call that is.

@@ -240,7 +240,9 @@ func (t *task) merge(ctx context.Context, g *scatter.Gathered) *made {
 		var wrong *merge.PartError
 		if errors.As(err, &wrong) && wrong.Index >= 0 && wrong.Index < len(parts) {
 			// What cannot be merged is as good as not there.
-			coverage = without(coverage, parts[wrong.Index].Shards, "invalid answer: "+wrong.Err.Error())
+			reason := "invalid answer: " + wrong.Err.Error()
+			coverage = without(coverage, parts[wrong.Index].Shards, reason)
+			t.s.Scatterer.Invalid(parts[wrong.Index].Child, reason)
 			parts = append(parts[:wrong.Index:wrong.Index], parts[wrong.Index+1:]...)
 			t.s.Metrics.invalid.Inc()
 			continue

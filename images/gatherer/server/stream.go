@@ -100,7 +100,9 @@ var errShort = errors.New("too few shards are left")
 func (o *sink) Failed(index int, err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.coverage = without(o.coverage, o.parts[index].Shards, "broken off: "+err.Error())
+	reason := "broken off: " + err.Error()
+	o.coverage = without(o.coverage, o.parts[index].Shards, reason)
+	o.t.s.Scatterer.Invalid(o.parts[index].Child.Name, reason)
 	if !o.t.enough(o.coverage) {
 		return errShort
 	}

@@ -27,7 +27,7 @@ export function details(item) {
       ["requests", `${rate(of.requests_per_second)} per second`],
       ["p50 · p95 · p99", `${time(of.p50_seconds)} · ${time(of.p95_seconds)} · ${time(of.p99_seconds)}`],
       c && ["answered", `${number(c.answered)} in the last minute`],
-      c && ["partial · missing", `${number(c.partial)} · ${number(c.missing)}`],
+      c && ["partial · invalid · missing", `${number(c.partial)} · ${number(c.invalid)} · ${number(c.missing)}`],
       c && ["attempts", `${number(c.first)} first, ${number(c.retries)} retries, ${number(c.hedges.sent)} hedges (${number(c.hedges.won)} won)`],
       node && ["complete answers", `${percent(node.coverage.complete_ratio)} in the last minute`],
       node && ["in flight", whole(node.in_flight)],
