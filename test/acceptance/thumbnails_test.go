@@ -238,8 +238,9 @@ func (s *stage) startHavoc(instance string) (stop func() map[string]int) {
 			case n >= 36:
 				continue // what is left to do is done in peace
 			case n >= 6 && kills[agent] < 1, n >= 18 && kills[agent] < 2:
-				// Not while something begins: a Nomad that is killed then cannot go on with it.
-				if all := s.replicas(s.T, instance); ready(all) != len(all) {
+				// Not while something begins: a Nomad that is killed then cannot go on with it. Nor while a deployment goes on, in
+				// which Nomad replaces nothing that has failed before the deployment's deadline, which is long.
+				if all := s.replicas(s.T, instance); ready(all) != len(all) || !s.settled(s.T, instance) {
 					continue
 				}
 				out, err := exec.Command("../engines/node.sh", "agent", node).CombinedOutput()
