@@ -1,5 +1,5 @@
 // Testlog reads go test -json and tells what a reader wants to know: a line for each package or top-level test that ends,
-// all that a failed one has printed, and at the end the reasons of failures, the counts with the reasons of what was skipped.
+// all that a failed one has printed, and at the end the reasons of failures and of what was skipped, and the counts.
 //
 //	go test -json ./... | go run ./scripts/testlog [-v]
 //

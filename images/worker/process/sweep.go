@@ -25,7 +25,8 @@ const becoming = 100 * time.Millisecond
 // of their environment; if alone, no other command runs, and those without one are taken, too, unless they were
 // there before. It returns the number of those that were killed.
 //
-// What is not found: a process that has wiped its environment, while other commands run; it is as soon as none does.
+// What is not found: a process that has wiped its environment, while other commands run; it is as soon as none does. While there
+// is such a one, a sweep takes as long as it could be becoming another program.
 func (r *Reaper) Sweep(c *Child, mark string, alone bool) (killed int) {
 	deadline, sure := time.Now().Add(sweepFor), time.Now().Add(becoming)
 	for {
