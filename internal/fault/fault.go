@@ -2,6 +2,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -78,6 +79,19 @@ func (l List) Err() error {
 		return strings.Join(lines, "\n")
 	}
 	return all
+}
+
+// Of are the single errors of a validation as faults, each at the path that it begins with.
+func Of(err error) (l List) {
+	var all *multierror.Error
+	if !errors.As(err, &all) {
+		return nil
+	}
+	for _, err := range all.Errors {
+		path, message, _ := strings.Cut(err.Error(), ": ")
+		l = append(l, Fault{Path: path, Message: message})
+	}
+	return l
 }
 
 // Key appends a map key to a path.

@@ -5,11 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	gatherer "github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
-	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 // Where things are in a gatherer's container, and the ports on which it listens.
@@ -32,7 +31,7 @@ func (s *Spec) config(t *tree, level, index int) *gatherer.Config {
 	}
 	c.Identity.Pattern, c.Identity.Instance, c.Identity.Namespace, c.Identity.Container = Name, s.Name, s.Namespace, workload.MainName
 	c.Management.Address = fmt.Sprintf(":%d", managementNumber)
-	c.Lifecycle.Grace = gatherer.Duration(graceWithin(s.gathererEnding()))
+	c.Lifecycle.Grace = gatherer.Duration(framework.Grace(s.gathererEnding()))
 	first, last := t.children(level, index)
 	names := s.targetNames()
 	for i := first; i < last; i++ {
@@ -148,12 +147,6 @@ func (t *Tracing) config() *gatherer.Tracing {
 // duration of an attribute that may not be given; zero leaves it to the gatherer's default.
 func duration(d *workload.Duration) gatherer.Duration {
 	return gatherer.Duration(orElse(d, 0))
-}
-
-// graceWithin leaves a moment of what the engine grants to the exit itself.
-func graceWithin(e topology.Termination) time.Duration {
-	const exit = 2
-	return time.Duration(max(1, e.GraceSeconds-exit)) * time.Second
 }
 
 func file(v any) map[string]string {

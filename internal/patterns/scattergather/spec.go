@@ -10,6 +10,7 @@ import (
 	gatherer "github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/sidecar"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 )
@@ -92,7 +93,7 @@ type Root struct {
 	Env         map[string]string             `json:"env,omitempty"`
 	SecretEnv   map[string]workload.SecretRef `json:"secret_env,omitempty"`
 	Resources   *workload.Resources           `json:"resources,omitempty"`
-	Expose      *Expose                       `json:"expose,omitempty"`
+	Expose      *framework.Expose             `json:"expose,omitempty"`
 	Priority    string                        `json:"priority,omitempty"`
 	Spread      []workload.Spread             `json:"spread,omitempty"`
 	Termination *workload.Termination         `json:"termination,omitempty"`
@@ -104,14 +105,6 @@ type Root struct {
 type Parents struct {
 	Replicas  *int                `json:"replicas,omitempty"`
 	Resources *workload.Resources `json:"resources,omitempty"`
-}
-
-// Expose the root.
-type Expose struct {
-	Port        int               `json:"port,omitempty"`
-	Reach       string            `json:"reach,omitempty"`
-	NodePort    int               `json:"node_port,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // Policy rules requests, as the gatherer's configuration says.
@@ -249,5 +242,5 @@ func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
 	}
 	is, had := s.leafWorkload(), was.leafWorkload()
 	r, no := is.Changes(&had)
-	return append(replaced, below("leaf", r)...), below("leaf", no)
+	return append(replaced, framework.Below("leaf", r)...), framework.Below("leaf", no)
 }

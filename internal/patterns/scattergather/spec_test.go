@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	gatherer "github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patternstest"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -31,38 +31,13 @@ const search = `{
 
 const targets = `{"leaf": null, "targets": {"b": {"url": "http://b.example"}, "a": {"url": "http://a.example:81/x"}}, "policy": {"require": null}}`
 
-// spec is the tree with changes on top, as a JSON merge patch (RFC 7396) would make them.
+// spec is the tree with a JSON merge patch (RFC 7396) on top.
 func spec(t *testing.T, patch string) *Spec {
 	t.Helper()
-	var base, change map[string]any
-	require.NoError(t, json.Unmarshal([]byte(search), &base))
-	require.NoError(t, json.Unmarshal([]byte(patch), &change))
-	raw, err := json.Marshal(merged(base, change))
-	require.NoError(t, err)
 	s := &Spec{}
-	require.NoError(t, json.Unmarshal(raw, s))
+	patternstest.Patch(t, s, search, patch)
 	return s
 }
-
-func merged(base, change map[string]any) map[string]any {
-	for k, v := range change {
-		switch v := v.(type) {
-		case nil:
-			delete(base, k)
-		case map[string]any:
-			below, _ := base[k].(map[string]any)
-			if below == nil {
-				below = map[string]any{}
-			}
-			base[k] = merged(below, v)
-		default:
-			base[k] = v
-		}
-	}
-	return base
-}
-
-var settings = patterns.Settings{Image: func(name string) string { return "registry.example/pattern/" + name + ":1.2.3" }}
 
 func TestValidateNamesThePathOfEveryFault(t *testing.T) {
 	for _, c := range []struct {
@@ -200,7 +175,7 @@ func TestEveryGathererKnowsItsChildrenAndFindsThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := spec(t, patch)
 			require.Empty(t, s.Validate())
-			top := s.Topology(settings)
+			top := s.Topology(patternstest.Settings)
 			reached := map[int]int{}
 			for _, g := range top.Groups {
 				if !g.Containers[len(g.Containers)-1].Framework {
@@ -253,19 +228,21 @@ func TestALeafKnowsWhichItIs(t *testing.T) {
 		}
 		return out
 	}
-	g := groups(spec(t, `{}`).Topology(settings))["leaf-8-3"]
+	g := groups(spec(t, `{}`).Topology(patternstest.Settings))["leaf-8-3"]
 	require.Len(t, g.Containers, 3)
 	for _, c := range g.Containers {
 		assert.Equal(t, map[string]any{"PATTERN_SHARD": "3", "PATTERN_SHARDS": "8", "PATTERN_REPLICA": topology.FieldReplica, "PATTERN_INSTANCE": "search"}, env(c), c.Name)
 	}
 	assert.Equal(t, 3, g.Termination.DrainSeconds)
-	g = groups(spec(t, `{"leaf": {"identity": "stable"}}`).Topology(settings))["leaf-8-3"]
+	g = groups(spec(t, `{"leaf": {"identity": "stable"}}`).Topology(patternstest.Settings))["leaf-8-3"]
 	assert.Equal(t, topology.Stable, g.Identity)
 	assert.Equal(t, topology.FieldIndex, env(g.Containers[2])["PATTERN_REPLICA"])
 }
 
 func TestWhatChangesLiveStartsNothingAnewAndWhatDoesNotDoes(t *testing.T) {
-	rooted := func(patch string) topology.Group { return groups(spec(t, patch).Topology(settings))[RootGroup] }
+	rooted := func(patch string) topology.Group {
+		return groups(spec(t, patch).Topology(patternstest.Settings))[RootGroup]
+	}
 	was := rooted(`{}`)
 	for _, c := range []struct {
 		name, patch string
@@ -289,16 +266,16 @@ func TestWhatChangesLiveStartsNothingAnewAndWhatDoesNotDoes(t *testing.T) {
 			}
 		})
 	}
-	one, _ := configOf(t, spec(t, targets).Topology(settings), rooted(targets))
+	one, _ := configOf(t, spec(t, targets).Topology(patternstest.Settings), rooted(targets))
 	other := strings.Replace(targets, "b.example", "c.example", 1)
-	two, _ := configOf(t, spec(t, other).Topology(settings), rooted(other))
+	two, _ := configOf(t, spec(t, other).Topology(patternstest.Settings), rooted(other))
 	assert.NotEqual(t, one, two, "a target that moved is another tree, though it is of the same shape")
 }
 
 func TestTheFilesOfALargeTreeFitIntoOneVariable(t *testing.T) {
 	for patch, parents := range map[string]bool{`{"leaf": {"shards": 64}, "fan_out": 16}`: true, `{"leaf": {"shards": 1024}, "fan_out": 8}`: false} {
 		live, total := 0, 0
-		for _, c := range spec(t, patch).Topology(settings).Configs {
+		for _, c := range spec(t, patch).Topology(patternstest.Settings).Configs {
 			if c.Reload {
 				live++
 				total += len(c.Files[configFile])
@@ -312,7 +289,7 @@ func TestTheFilesOfALargeTreeFitIntoOneVariable(t *testing.T) {
 
 func TestAnotherTreeHasOtherGroups(t *testing.T) {
 	names := func(patch string) map[string]topology.Group {
-		all := groups(spec(t, patch).Topology(settings))
+		all := groups(spec(t, patch).Topology(patternstest.Settings))
 		delete(all, RootGroup)
 		return all
 	}

@@ -5,21 +5,18 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 // Names of what the framework adds to a group. Those of volumes begin with a prefix that is the framework's own.
 const (
-	ours = "pattern-"
-
-	configVolume    = ours + "config"
-	endpointsVolume = ours + "endpoints"
+	configVolume    = framework.VolumePrefix + "config"
+	endpointsVolume = framework.VolumePrefix + "endpoints"
 
 	managementPort = "mgmt"
-	// HTTPPort is the name under which the root's address is told; clients find it by that.
-	HTTPPort = "http"
-	// insidePort is the same port for clients within the cluster, where HTTPPort is for those outside.
+	// insidePort is the same port for clients within the cluster, where framework.HTTPPort is for those outside.
 	insidePort = "inside"
 	// ChildPort is that of the Services by which gatherers find leaves and parents.
 	ChildPort = "child"
@@ -33,9 +30,6 @@ const (
 	envInstance = "PATTERN_INSTANCE"
 	envConfig   = "PATTERN_CONFIG"
 )
-
-// user is whom framework containers run as.
-const user = int64(65532)
 
 // defaultResources of a gatherer, which holds the parts of the answers that it works on.
 var defaultResources = topology.Resources{
@@ -88,12 +82,6 @@ func bound(files []topology.Config) {
 	}
 }
 
-// serving is a workload whose replicas drain when they go, since requests come to them.
-func serving(w workload.Workload) topology.Termination {
-	w.Expose = map[string]workload.Expose{HTTPPort: {}}
-	return w.Ending()
-}
-
 // gathererWorkload is the part of a gatherer's group that every workload has.
 func (s *Spec) gathererWorkload(level int) workload.Workload {
 	r := s.root()
@@ -115,7 +103,7 @@ func (s *Spec) gathererWorkload(level int) workload.Workload {
 }
 
 // gathererEnding is how a gatherer ends.
-func (s *Spec) gathererEnding() topology.Termination { return serving(s.gathererWorkload(0)) }
+func (s *Spec) gathererEnding() topology.Termination { return framework.Ending(s.gathererWorkload(0)) }
 
 func (s *Spec) addGatherer(t *topology.Topology, tree *tree, level, index int, p patterns.Settings) {
 	w := s.gathererWorkload(level)
@@ -125,15 +113,15 @@ func (s *Spec) addGatherer(t *topology.Topology, tree *tree, level, index int, p
 	}
 	g := w.Topology(Name, s.Instance, companions, nil, nil).Groups[0]
 	g.Name = tree.group(level, index)
-	g.Termination = serving(w)
+	g.Termination = framework.Ending(w)
 	for i := range g.Volumes {
 		if v := &g.Volumes[i]; v.Config != "" {
 			v.Config = mergeConfig(v.Config)
 		}
 	}
-	g.Services = s.services()
+	g.Services = s.root().Expose.Services(s.Name, httpNumber, insidePort)
 	if level > 0 {
-		g.Services = []topology.Service{s.childService(g.Name, HTTPPort, httpNumber)}
+		g.Services = []topology.Service{s.childService(g.Name, framework.HTTPPort, httpNumber)}
 	}
 
 	c := &g.Containers[len(g.Containers)-1]
@@ -147,11 +135,10 @@ func (s *Spec) addGatherer(t *topology.Topology, tree *tree, level, index int, p
 	if w.Main.Resources == nil {
 		c.Resources = defaultResources
 	}
-	id := user
-	c.Security = topology.Security{User: &id, Group: &id}
+	c.Security = framework.Security()
 	c.Env = append(c.Env, topology.Env{Name: envConfig, Value: configFolder + "/" + configFile})
-	c.Ports = []topology.Port{{Name: HTTPPort, Number: httpNumber, Protocol: "tcp"}, {Name: managementPort, Number: managementNumber, Protocol: "tcp"}}
-	c.Probes = probes(managementPort)
+	c.Ports = []topology.Port{{Name: framework.HTTPPort, Number: httpNumber, Protocol: "tcp"}, {Name: managementPort, Number: managementNumber, Protocol: "tcp"}}
+	c.Probes = framework.Probes(managementPort)
 
 	config := s.config(tree, level, index)
 	digest := fixed(config)
@@ -194,36 +181,6 @@ func (s *Spec) childService(group, target string, number int) topology.Service {
 	}
 }
 
-// services of the root: one for the cluster, and one for outside where that is asked for.
-func (s *Spec) services() []topology.Service {
-	e := orElse(s.root().Expose, Expose{})
-	port := e.Port
-	if port == 0 {
-		port = httpNumber
-	}
-	service := func(name, portName string) topology.Service {
-		return topology.Service{Name: name, Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: portName, Port: port, Target: HTTPPort}}}
-	}
-	if e.Reach == "" || e.Reach == string(topology.ExposeCluster) {
-		inside := service(s.Name, HTTPPort)
-		inside.Annotations = e.Annotations
-		return []topology.Service{inside}
-	}
-	suffix := map[string]string{string(topology.ExposeNode): "-node", string(topology.ExposeLoadBalancer): "-lb"}
-	outside := service(s.Name+suffix[e.Reach], HTTPPort)
-	outside.Exposure, outside.Annotations = topology.Exposure(e.Reach), e.Annotations
-	outside.Ports[0].NodePort = e.NodePort
-	return []topology.Service{service(s.Name, insidePort), outside}
-}
-
-// probes of a framework container by its management port.
-func probes(port string) topology.Probes {
-	ask := func(path string, period, failures int) *topology.Probe {
-		return &topology.Probe{HTTP: &topology.HTTPAction{Port: port, Path: path}, PeriodSeconds: period, TimeoutSeconds: 2, FailureThreshold: failures}
-	}
-	return topology.Probes{Startup: ask("/health/startup", 2, 60), Readiness: ask("/health/ready", 2, 3), Liveness: ask("/health/live", 10, 6)}
-}
-
 // mergeContainer is the developer's, with its port; nil where the gatherer merges by itself.
 func (s *Spec) mergeContainer() *MergeContainer {
 	if s.Merge == nil || s.Merge.Container == nil {
@@ -262,7 +219,7 @@ func (s *Spec) addLeaves(t *topology.Topology, tree *tree, p patterns.Settings) 
 		made := w.Topology(Name, s.Instance, parts.Containers, parts.Volumes, parts.Configs)
 		g := made.Groups[0]
 		g.Name = tree.leafGroup(shard)
-		g.Termination = serving(w)
+		g.Termination = framework.Ending(w)
 		port := s.Leaf.port()
 		g.Services = []topology.Service{s.childService(g.Name, port, w.Main.Ports[port].Port)}
 		if shard == 0 { // configurations are the instance's, and all shards have the same

@@ -1,15 +1,12 @@
 package scattergather
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/go-multierror"
-
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 )
 
@@ -20,7 +17,7 @@ var ofShards = []string{"leaf.shards", "targets"}
 func (s *Spec) Validate() fault.List {
 	var l fault.List
 	s.Instance.Validate(&l)
-	s.validateSecrets(&l)
+	framework.ValidateSecrets(&l, s.Secrets)
 	if (s.Leaf == nil) == (s.Targets == nil) {
 		l.AddNeeding([]string{"leaf", "targets"}, "leaf", "exactly one of leaf, targets must be set: containers of yours that answer for a shard each, or services that are there already")
 	}
@@ -34,7 +31,7 @@ func (s *Spec) Validate() fault.List {
 		l.Add("fan_out", "must be at least %d, got %d: a tree of gatherers with fewer children would never end", leastFanOut, n)
 	}
 	s.validateGatherers(&l)
-	s.validateExpose(&l)
+	s.root().Expose.Validate(&l, "root.expose")
 	s.validateNumbers(&l)
 	s.validateHedge(&l)
 	s.validateConfig(&l)
@@ -46,13 +43,12 @@ func (s *Spec) validateConfig(l *fault.List) {
 	shards := s.shards()
 	c := s.config(newTree(shards, max(shards, leastFanOut)), 0, 0)
 	c.SetDefaults()
-	for _, err := range faultsOf(c.Validate()) {
-		where, what, _ := strings.Cut(err.Error(), ": ")
-		at, needs := s.written(where)
+	for _, f := range fault.Of(c.Validate()) {
+		at, needs := s.written(f.Path)
 		if at == "" || at == "policy.require" && shards == 0 {
 			continue
 		}
-		l.AddNeeding(needs, at, "%s", what)
+		l.AddNeeding(needs, at, "%s", f.Message)
 	}
 }
 
@@ -88,49 +84,6 @@ func (s *Spec) written(where string) (at string, needs []string) {
 	return "", nil
 }
 
-// faultsOf are the single errors of a validation.
-func faultsOf(err error) []error {
-	var all *multierror.Error
-	if errors.As(err, &all) {
-		return all.Errors
-	}
-	return nil
-}
-
-// below puts faults of a workload under the attribute of its container. Those of secrets are the instance's.
-func below(at string, in fault.List) (out fault.List) {
-	moved := func(path string) string {
-		switch {
-		case path == "main":
-			return at
-		case strings.HasPrefix(path, "main."):
-			return at + strings.TrimPrefix(path, "main")
-		case strings.HasPrefix(path, "secrets"):
-			return path
-		}
-		return fault.Join(at, path)
-	}
-	for _, f := range in {
-		f.Path = moved(f.Path)
-		f.Needs = slices.Clone(f.Needs)
-		for i := range f.Needs {
-			f.Needs[i] = moved(f.Needs[i])
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// validateSecrets judges them once: each workload has the same.
-func (s *Spec) validateSecrets(l *fault.List) {
-	w := workload.Workload{Secrets: s.Secrets, Main: workload.Container{Image: "none"}}
-	w.Validate(l, w.Scope())
-}
-
-func withoutSecrets(in fault.List) fault.List {
-	return slices.DeleteFunc(in, func(f fault.Fault) bool { return strings.HasPrefix(f.Path, "secrets") })
-}
-
 func (s *Spec) validateLeaf(l *fault.List) {
 	leaf := s.Leaf
 	if leaf.Shards < 1 || leaf.Shards > maxShards {
@@ -164,7 +117,7 @@ func (s *Spec) validateLeaf(l *fault.List) {
 	for i := range leaf.Init {
 		reserved(fault.At("init", i), &leaf.Init[i].Container)
 	}
-	*l = append(*l, below("leaf", withoutSecrets(own))...)
+	*l = append(*l, framework.Below("leaf", framework.WithoutSecrets(own))...)
 
 	names := strings.Join(slices.Sorted(maps.Keys(leaf.Ports)), ", ")
 	port, there := leaf.Ports[leaf.port()]
@@ -178,7 +131,7 @@ func (s *Spec) validateLeaf(l *fault.List) {
 	case port.Protocol != "" && port.Protocol != "tcp":
 		l.AddNeeding([]string{"leaf.ports"}, "leaf.port", "requests come by HTTP over TCP, and the port %q is of %s", leaf.port(), port.Protocol)
 	}
-	oneOf(l, "leaf.protocol", leaf.Protocol, "http1", "h2c")
+	workload.OneOf(l, "leaf.protocol", leaf.Protocol, "", "http1", "h2c")
 }
 
 func (s *Spec) validateTargets(l *fault.List) {
@@ -212,12 +165,12 @@ func (s *Spec) validateGatherers(l *fault.List) {
 		scope := w.Scope()
 		var own fault.List
 		w.Validate(&own, scope)
-		for _, f := range withoutSecrets(own) {
+		for _, f := range framework.WithoutSecrets(own) {
 			switch {
 			case strings.HasPrefix(f.Path, "volumes"):
-				*l = append(*l, below("merge.container", fault.List{f})...)
+				*l = append(*l, framework.Below("merge.container", fault.List{f})...)
 			default:
-				*l = append(*l, below(at, fault.List{f})...)
+				*l = append(*l, framework.Below(at, fault.List{f})...)
 			}
 		}
 		if _, taken := s.root().Env[envConfig]; taken {
@@ -246,28 +199,7 @@ func (c *MergeContainer) validate(l *fault.List, scope *workload.Scope) {
 		l.Add(at+".path", "must begin with a slash, got %q", c.Path)
 	}
 	for k := range c.Volumes {
-		if strings.HasPrefix(k, ours) {
-			l.Add(fault.Key(at+".volumes", k), "names that begin with %q are the framework's own: choose another", ours)
-		}
-	}
-}
-
-func (s *Spec) validateExpose(l *fault.List) {
-	e := s.root().Expose
-	if e == nil {
-		return
-	}
-	oneOf(l, "root.expose.reach", e.Reach, "cluster", "node", "load_balancer")
-	for _, p := range []struct {
-		name   string
-		number int
-	}{{"port", e.Port}, {"node_port", e.NodePort}} {
-		if p.number < 0 || p.number > 65535 {
-			l.Add("root.expose."+p.name, "must be 1 to 65535, got %d", p.number)
-		}
-	}
-	if e.NodePort != 0 && e.Reach != "node" {
-		l.AddNeeding([]string{"root.expose.reach"}, "root.expose.node_port", `only goes with reach = "node"`)
+		framework.Reserved(l, fault.Key(at+".volumes", k), k)
 	}
 }
 
@@ -311,11 +243,4 @@ func (s *Spec) validateNumbers(l *fault.List) {
 	if t := s.Tracing; t != nil {
 		positive("tracing.sample", t.Sample != nil, orElse(t.Sample, 0) == 0)
 	}
-}
-
-func oneOf(l *fault.List, at, value string, allowed ...string) {
-	if value == "" || slices.Contains(allowed, value) {
-		return
-	}
-	l.Add(at, "%q is none of %s", value, fmt.Sprintf("%q", allowed))
 }

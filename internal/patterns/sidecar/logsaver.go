@@ -2,17 +2,14 @@ package sidecar
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
-	"time"
-
-	"github.com/hashicorp/go-multierror"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
@@ -93,14 +90,13 @@ func (s *LogSaver) validate(l *fault.List, at, name string, w *workload.Workload
 	if limit := s.resources().Limits.MemoryBytes; limit > 0 && memoryFor(file.Batch) > limit {
 		l.AddNeeding([]string{at + ".resources"}, at+".batch.max_bytes", "batches of %s need %d MiB of memory, and resources.limits.memory gives %d: raise it, or make batches smaller", file.Batch.MaxBytes, memoryFor(file.Batch)>>20, limit>>20)
 	}
-	for _, err := range faultsOf(file.Validate()) {
-		where, what, _ := strings.Cut(err.Error(), ": ")
-		where = strings.TrimPrefix(where, "inputs[0].")
+	for _, f := range fault.Of(file.Validate()) {
+		where := strings.TrimPrefix(f.Path, "inputs[0].")
 		switch where {
 		case "name", "state_dir", "management.address", "spool.dir":
 			continue // ours, not the user's
 		}
-		l.Add(at+"."+where, "%s", what)
+		l.Add(at+"."+where, "%s", f.Message)
 	}
 }
 
@@ -115,18 +111,9 @@ func (s *LogSaver) resources() topology.Resources {
 	return s.Resources.Topology()
 }
 
-// faultsOf are the single errors of a validation.
-func faultsOf(err error) []error {
-	var all *multierror.Error
-	if errors.As(err, &all) {
-		return all.Errors
-	}
-	return nil
-}
-
 // config is the file that the log saver reads.
 func (s *LogSaver) config(p place) *config.Config {
-	c := &config.Config{
+	c := &config.Config{ // what main takes of the grace is not known; a kill loses nothing that is still on disk
 		Pattern: p.pattern, Instance: p.instance.Name, Namespace: p.instance.Namespace, Container: p.name,
 		Source: "${" + envReplica + "}",
 		Inputs: []config.Input{{
@@ -135,7 +122,7 @@ func (s *LogSaver) config(p place) *config.Config {
 		}},
 		StateDir: stateFolder, Sink: s.Sink, Batch: s.Batch, Spool: s.Spool, Retry: s.Retry,
 		Management: config.Management{Address: fmt.Sprintf(":%d", p.port)},
-		Shutdown:   config.Shutdown{Grace: config.Duration(shutdownGrace(p.workload.Ending()))},
+		Shutdown:   config.Shutdown{Grace: config.Duration(framework.Grace(p.workload.Ending()))},
 	}
 	// Defaults go into copies: the spec stays as it was written.
 	c.Sink.Bucket, c.Sink.HTTP, c.Sink.Loki, c.Sink.Syslog = copied(c.Sink.Bucket), copied(c.Sink.HTTP), copied(c.Sink.Loki), copied(c.Sink.Syslog)
@@ -152,13 +139,6 @@ func copied[T any](v *T) *T {
 	}
 	c := *v
 	return &c
-}
-
-// shutdownGrace is what the end of a replica leaves to its log saver: all but the moment that the exit itself takes. What
-// main takes of it is not known; a kill loses nothing that is still on disk.
-func shutdownGrace(e topology.Termination) time.Duration {
-	const exit = 2
-	return time.Duration(max(1, e.GraceSeconds-exit)) * time.Second
 }
 
 // envReplica tells a framework container which replica it is in.
@@ -182,14 +162,13 @@ func (s *LogSaver) addTo(parts *Parts, p place) {
 	)
 
 	port := managementPortName(p.port)
-	user := int64(65532)
 	container := topology.Container{
 		Name: p.name, Origin: p.origin, Role: topology.Companion, Framework: true,
 		Image: s.Image, PullPolicy: p.settings.PullPolicy,
 		Env:       append(workload.Env(s.Env, s.SecretEnv, p.workload.Secrets), topology.Env{Name: envReplica, Field: topology.FieldReplica}),
 		Ports:     []topology.Port{{Name: port, Number: p.port, Protocol: "tcp"}},
 		Resources: s.resources(),
-		Security:  topology.Security{User: &user, Group: &user},
+		Security:  framework.Security(),
 		// No readiness probe: the group serves while its log saver has trouble. What the saver says of itself is at its
 		// management port.
 		Probes: topology.Probes{

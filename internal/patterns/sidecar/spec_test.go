@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patternstest"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -30,38 +30,13 @@ const web = `{
 	"expose": {"http": {"port": 80}}
 }`
 
-// spec is the web server with changes on top, as a JSON merge patch (RFC 7396) would make them.
+// spec is the web server with a JSON merge patch (RFC 7396) on top.
 func spec(t *testing.T, patch string) *Spec {
 	t.Helper()
-	var base, change map[string]any
-	require.NoError(t, json.Unmarshal([]byte(web), &base))
-	require.NoError(t, json.Unmarshal([]byte(patch), &change))
-	raw, err := json.Marshal(merged(base, change))
-	require.NoError(t, err)
 	s := &Spec{}
-	require.NoError(t, json.Unmarshal(raw, s))
+	patternstest.Patch(t, s, web, patch)
 	return s
 }
-
-func merged(base, change map[string]any) map[string]any {
-	for k, v := range change {
-		switch v := v.(type) {
-		case nil:
-			delete(base, k)
-		case map[string]any:
-			below, _ := base[k].(map[string]any)
-			if below == nil {
-				below = map[string]any{}
-			}
-			base[k] = merged(below, v)
-		default:
-			base[k] = v
-		}
-	}
-	return base
-}
-
-var settings = patterns.Settings{Image: func(name string) string { return "registry.example/pattern/" + name + ":1.2.3" }}
 
 func TestValidateNamesThePathOfEveryFault(t *testing.T) {
 	for _, c := range []struct {
@@ -127,7 +102,7 @@ func TestValidateNamesThePathOfEveryFault(t *testing.T) {
 }
 
 func TestTopologyPutsTheLogSaverBesideMain(t *testing.T) {
-	top := spec(t, `{}`).Topology(settings)
+	top := spec(t, `{}`).Topology(patternstest.Settings)
 	require.Len(t, top.Groups, 1)
 	g := top.Groups[0]
 
@@ -160,13 +135,13 @@ func TestValidateLeavesTheSpecAlone(t *testing.T) {
 		s := read()
 		assert.Empty(t, s.Validate())
 		assert.Equal(t, read(), s, sink)
-		s.Topology(settings)
+		s.Topology(patternstest.Settings)
 		assert.Equal(t, read(), s, sink)
 	}
 }
 
 func TestRevisionFollowsWhatRuns(t *testing.T) {
-	revision := func(patch string) string { return spec(t, patch).Topology(settings).Revision() }
+	revision := func(patch string) string { return spec(t, patch).Topology(patternstest.Settings).Revision() }
 	now := revision(`{}`)
 	assert.Equal(t, now, revision(`{}`), "it is a function of the spec alone")
 	for _, c := range []struct{ name, patch string }{
@@ -177,7 +152,7 @@ func TestRevisionFollowsWhatRuns(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { assert.NotEqual(t, now, revision(c.patch)) })
 	}
-	same := spec(t, `{"secrets": {"s": {"values_wo_version": "1"}}}`).Topology(settings).Revision()
+	same := spec(t, `{"secrets": {"s": {"values_wo_version": "1"}}}`).Topology(patternstest.Settings).Revision()
 	assert.Equal(t, same, revision(`{"secrets": {"s": {"values_wo": {"k": "v"}, "values_wo_version": "1"}}}`), "a plan knows no secret values")
 }
 

@@ -133,15 +133,12 @@ func (w *Workload) services(instance string) []topology.Service {
 		byReach[reach] = append(byReach[reach], k)
 	}
 	var out []topology.Service
-	for _, r := range []struct {
-		reach  topology.Exposure
-		suffix string
-	}{{topology.ExposeCluster, ""}, {topology.ExposeNode, "-node"}, {topology.ExposeLoadBalancer, "-lb"}} {
-		if len(byReach[string(r.reach)]) == 0 {
+	for _, reach := range []topology.Exposure{topology.ExposeCluster, topology.ExposeNode, topology.ExposeLoadBalancer} {
+		if len(byReach[string(reach)]) == 0 {
 			continue
 		}
-		s := topology.Service{Name: instance + r.suffix, Exposure: r.reach}
-		for _, k := range byReach[string(r.reach)] {
+		s := topology.Service{Name: instance + ServiceSuffix(reach), Exposure: reach}
+		for _, k := range byReach[string(reach)] {
 			e := w.Expose[k]
 			p := topology.ServicePort{Name: k, Port: e.Port, Target: e.Target, NodePort: e.NodePort}
 			if p.Target == "" {
@@ -161,4 +158,9 @@ func (w *Workload) services(instance string) []topology.Service {
 		out = append(out, s)
 	}
 	return out
+}
+
+// ServiceSuffix is what the name of a Service has behind the instance's.
+func ServiceSuffix(reach topology.Exposure) string {
+	return map[topology.Exposure]string{topology.ExposeNode: "-node", topology.ExposeLoadBalancer: "-lb"}[reach]
 }

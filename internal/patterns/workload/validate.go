@@ -90,8 +90,8 @@ func (w *Workload) Validate(l *fault.List, scope *Scope) {
 	if w.Replicas != nil && *w.Replicas < 0 {
 		l.Add("replicas", "must be at least 0, got %d", *w.Replicas)
 	}
-	oneOf(l, "identity", w.Identity, "", "interchangeable", "stable")
-	oneOf(l, "priority", w.Priority, "", "default", "low", "high")
+	OneOf(l, "identity", w.Identity, "", "interchangeable", "stable")
+	OneOf(l, "priority", w.Priority, "", "default", "low", "high")
 	for _, k := range sorted(w.Volumes) {
 		w.validateVolume(l, k)
 	}
@@ -109,7 +109,7 @@ func (w *Workload) Validate(l *fault.List, scope *Scope) {
 // Validate one container.
 func (c *Container) Validate(l *fault.List, at string, scope *Scope) {
 	ImageName(l, at+".image", c.Image)
-	oneOf(l, at+".pull_policy", c.PullPolicy, "", "always", "if_not_present", "never")
+	OneOf(l, at+".pull_policy", c.PullPolicy, "", "always", "if_not_present", "never")
 	c.validateEnv(l, at, scope)
 	c.validatePorts(l, at, scope)
 	c.validateMounts(l, at, scope)
@@ -169,7 +169,7 @@ func (c *Container) validatePorts(l *fault.List, at string, scope *Scope) {
 		p, at := c.Ports[k], fault.Key(at+".ports", k)
 		Name(l, at, k, maxPortName)
 		scope.ClaimPort(l, at, k, p.Port, p.Protocol)
-		oneOf(l, at+".protocol", p.Protocol, "", "tcp", "udp")
+		OneOf(l, at+".protocol", p.Protocol, "", "tcp", "udp")
 	}
 }
 
@@ -255,10 +255,11 @@ func (s *Security) validate(l *fault.List, at string) {
 			l.Add(fault.At(at+".capabilities", i), `%q is not a capability: write "NET_BIND_SERVICE"`, c)
 		}
 	}
-	oneOf(l, at+".seccomp", s.Seccomp, "", "runtime_default", "unconfined")
+	OneOf(l, at+".seccomp", s.Seccomp, "", "runtime_default", "unconfined")
 }
 
-func oneOf(l *fault.List, at, value string, allowed ...string) {
+// OneOf the allowed values, of which "" is not shown, is what an attribute must be.
+func OneOf(l *fault.List, at, value string, allowed ...string) {
 	if slices.Contains(allowed, value) {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
+	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 func (c *Container) validateProbes(l *fault.List, at string) {
@@ -74,7 +75,7 @@ func (c *Container) validateHTTP(l *fault.List, ports, at string, h *HTTP) {
 	if h.Path != "" && !strings.HasPrefix(h.Path, "/") {
 		l.Add(at+".path", "%q must begin with /", h.Path)
 	}
-	oneOf(l, at+".scheme", h.Scheme, "", "http", "https")
+	OneOf(l, at+".scheme", h.Scheme, "", "http", "https")
 }
 
 func (c *Container) validatePortName(l *fault.List, ports, at, port string) {
@@ -88,7 +89,7 @@ func (w *Workload) validateVolume(l *fault.List, key string) {
 	Name(l, at, key, maxVolumeName)
 	exactlyOne(l, at, map[string]bool{"ephemeral": v.Ephemeral != nil, "persistent": v.Persistent != nil, "config": v.Config != nil, "secret": v.Secret != nil})
 	if e := v.Ephemeral; e != nil {
-		oneOf(l, at+".ephemeral.medium", e.Medium, "", "disk", "memory")
+		OneOf(l, at+".ephemeral.medium", e.Medium, "", "disk", "memory")
 	}
 	if p := v.Persistent; p != nil {
 		switch {
@@ -164,16 +165,21 @@ func (w *Workload) validateExpose(l *fault.List) {
 		if _, ok := w.Main.Ports[target]; !ok {
 			l.AddNeeding([]string{"main.ports"}, at+".target", "main has no port %q%s", target, known(w.Main.Ports))
 		}
-		if e.Port < 0 || e.Port > 65535 {
-			l.Add(at+".port", "must be 1 to 65535, got %d", e.Port)
-		}
-		oneOf(l, at+".reach", e.Reach, "", "cluster", "node", "load_balancer")
-		if e.NodePort != 0 && e.Reach != "node" {
-			l.AddNeeding([]string{at + ".reach"}, at+".node_port", `only goes with reach = "node"`)
-		}
-		if e.NodePort < 0 || e.NodePort > 65535 {
-			l.Add(at+".node_port", "must be 1 to 65535, got %d", e.NodePort)
-		}
+		ValidateReach(l, at, e.Reach, e.Port, e.NodePort)
+	}
+}
+
+// ValidateReach of a port that is exposed at a path.
+func ValidateReach(l *fault.List, at, reach string, port, nodePort int) {
+	if port < 0 || port > 65535 {
+		l.Add(at+".port", "must be 1 to 65535, got %d", port)
+	}
+	OneOf(l, at+".reach", reach, "", string(topology.ExposeCluster), string(topology.ExposeNode), string(topology.ExposeLoadBalancer))
+	if nodePort != 0 && reach != string(topology.ExposeNode) {
+		l.AddNeeding([]string{at + ".reach"}, at+".node_port", `only goes with reach = "node"`)
+	}
+	if nodePort < 0 || nodePort > 65535 {
+		l.Add(at+".node_port", "must be 1 to 65535, got %d", nodePort)
 	}
 }
 

@@ -3,12 +3,11 @@ package workqueue
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	queue "github.com/container-patterns/terraform-provider-pattern/images/queue/config"
 	worker "github.com/container-patterns/terraform-provider-pattern/images/worker/config"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
-	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
 // Where things are in the containers, and the ports on which they listen.
@@ -56,7 +55,7 @@ func (s *Spec) config() *queue.Config {
 	}
 	c.Identity.Pattern, c.Identity.Instance, c.Identity.Namespace, c.Identity.Container = Name, s.Name, s.Namespace, workload.MainName
 	c.Management.Address = fmt.Sprintf(":%d", queueManagementPort)
-	c.Lifecycle.Grace = queue.Duration(graceWithin(s.queueEnding()))
+	c.Lifecycle.Grace = queue.Duration(framework.Grace(s.queueEnding()))
 	if p := s.postgres(); p != nil {
 		c.Store = queue.Store{Postgres: &queue.Postgres{URLFile: databaseFolder + "/" + p.URL.Key, Schema: p.Schema}}
 	}
@@ -142,7 +141,7 @@ func (s *Spec) workerConfig(name string) *worker.Config {
 	c.Identity.Pattern, c.Identity.Instance, c.Identity.Namespace, c.Identity.Container = Name, s.Name, s.Namespace, workload.MainName
 	c.Management.Address = fmt.Sprintf(":%d", workerManagementPort)
 	w := stage.workload(nil)
-	c.Lifecycle.Grace = worker.Duration(graceWithin(w.Ending()))
+	c.Lifecycle.Grace = worker.Duration(framework.Grace(w.Ending()))
 	if h := stage.HTTP; h != nil {
 		c.HTTP = &worker.HTTP{Port: h.Port, Path: h.Path, ReadyPath: h.ReadyPath}
 	}
@@ -154,12 +153,6 @@ func (s *Spec) workerConfig(name string) *worker.Config {
 	}
 	c.SetDefaults()
 	return c
-}
-
-// graceWithin leaves a moment of what the engine grants to the exit itself.
-func graceWithin(e topology.Termination) time.Duration {
-	const exit = 2
-	return time.Duration(max(1, e.GraceSeconds-exit)) * time.Second
 }
 
 func file(v any) map[string]string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/sidecar"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 )
@@ -161,7 +162,7 @@ type Queue struct {
 	Env       map[string]string             `json:"env,omitempty"`
 	SecretEnv map[string]workload.SecretRef `json:"secret_env,omitempty"`
 	Resources *workload.Resources           `json:"resources,omitempty"`
-	Expose    *Expose                       `json:"expose,omitempty"`
+	Expose    *framework.Expose             `json:"expose,omitempty"`
 	Limits    *Limits                       `json:"limits,omitempty"`
 	// Retention of what is done.
 	Retention           *workload.Duration    `json:"retention,omitempty"`
@@ -170,14 +171,6 @@ type Queue struct {
 	Termination         *workload.Termination `json:"termination,omitempty"`
 	Kubernetes          json.RawMessage       `json:"kubernetes,omitempty"`
 	Nomad               json.RawMessage       `json:"nomad,omitempty"`
-}
-
-// Expose the server's API and page.
-type Expose struct {
-	Port        int               `json:"port,omitempty"`
-	Reach       string            `json:"reach,omitempty"`
-	NodePort    int               `json:"node_port,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // Limits of what clients may ask for.
@@ -224,7 +217,7 @@ func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
 		is, had := stage.workload(nil), old.workload(nil)
 		r, no := is.Changes(&had)
 		at := fault.Key("stages", name)
-		replaced, refused = append(replaced, below(at, r)...), append(refused, below(at, no)...)
+		replaced, refused = append(replaced, framework.Below(at, r)...), append(refused, framework.Below(at, no)...)
 	}
 	return replaced, refused
 }

@@ -12,7 +12,7 @@ import (
 
 	queue "github.com/container-patterns/terraform-provider-pattern/images/queue/config"
 	worker "github.com/container-patterns/terraform-provider-pattern/images/worker/config"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patternstest"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -29,38 +29,13 @@ const thumbs = `{
 	"secrets": {"storage": {"values_wo_version": "1"}}
 }`
 
-// spec is the pipeline with changes on top, as a JSON merge patch (RFC 7396) would make them.
+// spec is the pipeline with a JSON merge patch (RFC 7396) on top.
 func spec(t *testing.T, patch string) *Spec {
 	t.Helper()
-	var base, change map[string]any
-	require.NoError(t, json.Unmarshal([]byte(thumbs), &base))
-	require.NoError(t, json.Unmarshal([]byte(patch), &change))
-	raw, err := json.Marshal(merged(base, change))
-	require.NoError(t, err)
 	s := &Spec{}
-	require.NoError(t, json.Unmarshal(raw, s))
+	patternstest.Patch(t, s, thumbs, patch)
 	return s
 }
-
-func merged(base, change map[string]any) map[string]any {
-	for k, v := range change {
-		switch v := v.(type) {
-		case nil:
-			delete(base, k)
-		case map[string]any:
-			below, _ := base[k].(map[string]any)
-			if below == nil {
-				below = map[string]any{}
-			}
-			base[k] = merged(below, v)
-		default:
-			base[k] = v
-		}
-	}
-	return base
-}
-
-var settings = patterns.Settings{Image: func(name string) string { return "registry.example/pattern/" + name + ":1.2.3" }}
 
 func TestValidateNamesThePathOfEveryFault(t *testing.T) {
 	for _, c := range []struct {
@@ -150,7 +125,7 @@ func configFor(t *testing.T, top *topology.Topology, name string, into any) {
 }
 
 func TestTopologyIsAServerAndAGroupOfWorkersForEachStage(t *testing.T) {
-	top := spec(t, `{}`).Topology(settings)
+	top := spec(t, `{}`).Topology(patternstest.Settings)
 	var names []string
 	for _, g := range top.Groups {
 		names = append(names, g.Name)
@@ -185,7 +160,7 @@ func TestTopologyIsAServerAndAGroupOfWorkersForEachStage(t *testing.T) {
 }
 
 func TestTheFilesAreWhatTheImagesTake(t *testing.T) {
-	top := spec(t, `{}`).Topology(settings)
+	top := spec(t, `{}`).Topology(patternstest.Settings)
 	var server queue.Config
 	configFor(t, top, "queue-config", &server)
 	require.NoError(t, server.Validate())
@@ -204,7 +179,7 @@ func TestTheFilesAreWhatTheImagesTake(t *testing.T) {
 }
 
 func TestWhatIsOutsideHasAServiceOfItsOwn(t *testing.T) {
-	top := spec(t, `{"queue": {"expose": {"reach": "node", "node_port": 30080}}}`).Topology(settings)
+	top := spec(t, `{"queue": {"expose": {"reach": "node", "node_port": 30080}}}`).Topology(patternstest.Settings)
 	services := group(t, top, "queue").Services
 	require.Len(t, services, 2)
 	assert.Equal(t, []string{"thumbs", "thumbs-node"}, []string{services[0].Name, services[1].Name})
@@ -219,7 +194,7 @@ func TestWhatIsOutsideHasAServiceOfItsOwn(t *testing.T) {
 }
 
 func TestServersThatShareAPostgres(t *testing.T) {
-	top := spec(t, `{"store": {"postgres": {"url": {"secret": "storage", "key": "url"}, "servers": 3}}, "payloads": {"url": "s3://p"}}`).Topology(settings)
+	top := spec(t, `{"store": {"postgres": {"url": {"secret": "storage", "key": "url"}, "servers": 3}}, "payloads": {"url": "s3://p"}}`).Topology(patternstest.Settings)
 	g := group(t, top, "queue")
 	assert.Equal(t, topology.Interchangeable, g.Identity)
 	assert.Equal(t, 3, *g.Replicas)
@@ -233,7 +208,7 @@ func TestServersThatShareAPostgres(t *testing.T) {
 
 func TestStagesDoNotShareTheirConfigurations(t *testing.T) {
 	volume := `{"volumes": {"files": {"config": {"files": {"a": "1"}}}}, "mounts": {"files": {"path": "/files"}}}`
-	top := spec(t, `{"stages": {"prepare": `+volume+`, "frame": `+strings.Replace(volume, `"1"`, `"2"`, 1)+`}}`).Topology(settings)
+	top := spec(t, `{"stages": {"prepare": `+volume+`, "frame": `+strings.Replace(volume, `"1"`, `"2"`, 1)+`}}`).Topology(patternstest.Settings)
 	files := map[string]string{}
 	for _, c := range top.Configs {
 		files[c.Name] = c.Files["a"]

@@ -1,10 +1,9 @@
 package workqueue
 
 import (
-	"slices"
-
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
@@ -15,22 +14,19 @@ const QueueGroup = "queue"
 // Names of what the framework adds to a group. Those of volumes begin with a prefix that is the framework's own.
 const (
 	installer = "install-worker"
-	ours      = "pattern-"
 
-	binVolume       = ours + "bin"
-	workVolume      = ours + "work"
-	configVolume    = ours + "config"
-	tokenVolume     = ours + "token"
-	endpointsVolume = ours + "endpoints"
+	binVolume       = framework.VolumePrefix + "bin"
+	workVolume      = framework.VolumePrefix + "work"
+	configVolume    = framework.VolumePrefix + "config"
+	tokenVolume     = framework.VolumePrefix + "token"
+	endpointsVolume = framework.VolumePrefix + "endpoints"
 	dataVolume      = "data"
-	clientVolume    = ours + "client"
-	databaseVolume  = ours + "database"
+	clientVolume    = framework.VolumePrefix + "client"
+	databaseVolume  = framework.VolumePrefix + "database"
 
 	workerPort     = "worker"
 	managementPort = "mgmt"
-	// HTTPPort is the name under which the API's address is told; clients find it by that.
-	HTTPPort = "http"
-	// insidePort is the same port as the workers find it, where HTTPPort is for outside.
+	// insidePort is the same port as the workers find it, where framework.HTTPPort is for outside.
 	insidePort = "workers"
 )
 
@@ -39,9 +35,6 @@ const (
 	envConfig = "PATTERN_CONFIG"
 	envIndex  = "PATTERN_INDEX"
 )
-
-// User is whom framework containers run as.
-const user = int64(65532)
 
 // defaultResources of a server: its own bound is 64 MiB resident, and the kernel's cache of the store has its room.
 var defaultResources = topology.Resources{
@@ -100,11 +93,9 @@ func (s *Spec) queueWorkload() workload.Workload {
 	return w
 }
 
-// queueEnding is how a server ends: what is exposed drains.
+// queueEnding is how a server ends.
 func (s *Spec) queueEnding() topology.Termination {
-	w := s.queueWorkload()
-	w.Expose = map[string]workload.Expose{HTTPPort: {}}
-	return w.Ending()
+	return framework.Ending(s.queueWorkload())
 }
 
 func (s *Spec) addQueue(t *topology.Topology, p patterns.Settings) {
@@ -116,7 +107,7 @@ func (s *Spec) addQueue(t *topology.Topology, p patterns.Settings) {
 	if pg := s.postgres(); pg != nil {
 		g.Replicas = new(max(1, pg.Servers))
 	}
-	g.Services = s.services()
+	g.Services = s.expose().Services(s.Name, apiPort, insidePort)
 	g.Termination = s.queueEnding()
 	var scaled []string
 	for _, name := range s.names() {
@@ -140,11 +131,10 @@ func (s *Spec) addQueue(t *topology.Topology, p patterns.Settings) {
 	if w.Main.Resources == nil {
 		c.Resources = defaultResources
 	}
-	id := user
-	c.Security = topology.Security{User: &id, Group: &id}
+	c.Security = framework.Security()
 	c.Env = append(c.Env, topology.Env{Name: envConfig, Value: configFolder + "/" + configFile})
-	c.Ports = []topology.Port{{Name: HTTPPort, Number: apiPort, Protocol: "tcp"}, {Name: managementPort, Number: queueManagementPort, Protocol: "tcp"}}
-	c.Probes = probes(managementPort)
+	c.Ports = []topology.Port{{Name: framework.HTTPPort, Number: apiPort, Protocol: "tcp"}, {Name: managementPort, Number: queueManagementPort, Protocol: "tcp"}}
+	c.Probes = framework.Probes(managementPort)
 
 	config := QueueGroup + "-config"
 	// The server takes a new configuration into use while it runs. An apply that waits must know that the report it reads
@@ -170,45 +160,12 @@ func (s *Spec) addQueue(t *topology.Topology, p patterns.Settings) {
 	t.Groups = append(t.Groups, g)
 }
 
-// services: one for the cluster, in which the workers are, and one for outside where that is asked for.
-func (s *Spec) services() []topology.Service {
-	e := Expose{}
-	if s.Queue != nil && s.Queue.Expose != nil {
-		e = *s.Queue.Expose
+// expose of the server; nil where the user says nothing.
+func (s *Spec) expose() *framework.Expose {
+	if s.Queue == nil {
+		return nil
 	}
-	port := e.Port
-	if port == 0 {
-		port = apiPort
-	}
-	service := func(name, portName string) topology.Service {
-		return topology.Service{Name: name, Exposure: topology.ExposeCluster, Ports: []topology.ServicePort{{Name: portName, Port: port, Target: HTTPPort}}}
-	}
-	inside := service(s.Name, s.workersPort())
-	if s.workersPort() == HTTPPort {
-		inside.Annotations = e.Annotations
-		return []topology.Service{inside}
-	}
-	suffix := map[string]string{string(topology.ExposeNode): "-node", string(topology.ExposeLoadBalancer): "-lb"}
-	outside := service(s.Name+suffix[e.Reach], HTTPPort)
-	outside.Exposure, outside.Annotations = topology.Exposure(e.Reach), e.Annotations
-	outside.Ports[0].NodePort = e.NodePort
-	return []topology.Service{inside, outside}
-}
-
-// workersPort is the name of the cluster's own port.
-func (s *Spec) workersPort() string {
-	if s.Queue == nil || s.Queue.Expose == nil || s.Queue.Expose.Reach == "" || s.Queue.Expose.Reach == string(topology.ExposeCluster) {
-		return HTTPPort
-	}
-	return insidePort
-}
-
-// probes of a framework container by its management port.
-func probes(port string) topology.Probes {
-	ask := func(path string, period, failures int) *topology.Probe {
-		return &topology.Probe{HTTP: &topology.HTTPAction{Port: port, Path: path}, PeriodSeconds: period, TimeoutSeconds: 2, FailureThreshold: failures}
-	}
-	return topology.Probes{Startup: ask("/health/startup", 2, 60), Readiness: ask("/health/ready", 2, 3), Liveness: ask("/health/live", 10, 6)}
+	return s.Queue.Expose
 }
 
 // workload of a stage, as if its container were the only one.
@@ -248,16 +205,15 @@ func (s *Spec) addStage(t *topology.Topology, name string, p patterns.Settings) 
 		topology.Volume{Name: workVolume, Ephemeral: &topology.EphemeralVolume{SizeBytes: int64(stage.WorkSize)}},
 		topology.Volume{Name: configVolume, Config: config},
 		topology.Volume{Name: tokenVolume, Secret: &topology.SecretVolume{Name: WorkerToken, Own: true}},
-		topology.Volume{Name: endpointsVolume, Endpoints: []topology.EndpointFile{{File: endpointsFile, Service: s.Name, Port: s.workersPort()}}},
+		topology.Volume{Name: endpointsVolume, Endpoints: []topology.EndpointFile{{File: endpointsFile, Service: s.Name, Port: s.expose().InsidePort(insidePort)}}},
 	)
 
-	id := user
 	install := topology.Container{
 		Name: installer, Origin: at, Role: topology.Init, Framework: true,
 		Image: p.Image("worker"), PullPolicy: p.PullPolicy, Args: []string{"install", binFolder},
 		Mounts:    []topology.Mount{{Volume: binVolume, Path: binFolder}},
 		Resources: topology.Resources{Requests: topology.Amounts{MilliCPU: 10, MemoryBytes: 16 << 20}, Limits: topology.Amounts{MemoryBytes: 64 << 20}},
-		Security:  topology.Security{User: &id, Group: &id},
+		Security:  framework.Security(),
 	}
 	g.Containers = append([]topology.Container{install}, g.Containers...)
 	for i := range g.Containers {
@@ -280,7 +236,7 @@ func workerMain(c *topology.Container) {
 		topology.Env{Name: envConfig, Value: configFolder + "/" + configFile},
 		topology.Env{Name: envIndex, Field: topology.FieldIndex},
 	)
-	c.Probes = probes(workerPort)
+	c.Probes = framework.Probes(workerPort)
 	c.Mounts = append(c.Mounts,
 		topology.Mount{Volume: binVolume, Path: binFolder, ReadOnly: true},
 		topology.Mount{Volume: workVolume, Path: workFolder},
@@ -297,9 +253,3 @@ func withWorkerPort(in map[string]workload.Port) map[string]workload.Port {
 	}
 	return out
 }
-
-// reserved tells whether a name of a volume is the framework's.
-func reserved(volume string) bool { return len(volume) >= len(ours) && volume[:len(ours)] == ours }
-
-// stageNames that the queue cannot give to a group.
-func isReservedContainer(name string) bool { return slices.Contains([]string{installer}, name) }

@@ -1,14 +1,10 @@
 package workqueue
 
 import (
-	"errors"
-	"regexp"
 	"strings"
 
-	"github.com/hashicorp/go-multierror"
-
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 )
 
 // Validate returns every fault of the spec.
@@ -23,29 +19,17 @@ func (s *Spec) Validate() fault.List {
 	s.validateStore(&l)
 	s.validateWait(&l)
 	// What the server itself would refuse.
-	for _, err := range faultsOf(s.config().Validate()) {
-		where, what, _ := strings.Cut(err.Error(), ": ")
-		if at, known := written(where); known {
+	for _, f := range fault.Of(s.config().Validate()) {
+		if at, known := written(f.Path); known {
 			needs := []string{"stages"}
 			if !strings.HasPrefix(at, "stages") {
 				needs = nil
 			}
-			l.AddNeeding(needs, at, "%s", what)
+			l.AddNeeding(needs, at, "%s", f.Message)
 		}
 	}
 	return l
 }
-
-// faultsOf are the single errors of a validation.
-func faultsOf(err error) []error {
-	var all *multierror.Error
-	if errors.As(err, &all) {
-		return all.Errors
-	}
-	return nil
-}
-
-var scheduleAt = regexp.MustCompile(`^source\.schedule\[`)
 
 // written is the attribute that a path of the server's configuration comes from; false if it is none of the user's.
 func written(where string) (string, bool) {
@@ -64,51 +48,16 @@ func written(where string) (string, bool) {
 			return where, true
 		}
 	}
-	return "", scheduleAt.MatchString(where)
+	return "", false
 }
 
-// below puts faults of a workload under the attribute of its stage. Those of secrets are the instance's.
-func below(at string, in fault.List) (out fault.List) {
-	moved := func(path string) string {
-		switch {
-		case path == "main":
-			return at
-		case strings.HasPrefix(path, "main."):
-			return at + strings.TrimPrefix(path, "main")
-		case strings.HasPrefix(path, "secrets"), strings.HasPrefix(path, "stages"):
-			return path
-		}
-		return fault.Join(at, path)
-	}
-	for _, f := range in {
-		f.Path = moved(f.Path)
-		for i := range f.Needs {
-			f.Needs[i] = moved(f.Needs[i])
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// validateSecrets judges them once: each workload has the same.
 func (s *Spec) validateSecrets(l *fault.List) {
-	w := workload.Workload{Secrets: s.Secrets, Main: workload.Container{Image: "none"}}
-	w.Validate(l, w.Scope())
+	framework.ValidateSecrets(l, s.Secrets)
 	for _, own := range []string{ClientToken, WorkerToken} {
 		if _, taken := s.Secrets[own]; taken {
 			l.Add(fault.Key("secrets", own), "the work queue makes a secret of that name: choose another")
 		}
 	}
-}
-
-// ofSecrets are judged elsewhere.
-func withoutSecrets(in fault.List) (out fault.List) {
-	for _, f := range in {
-		if !strings.HasPrefix(f.Path, "secrets") {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 func (s *Spec) validateStage(l *fault.List, name string) {
@@ -124,17 +73,13 @@ func (s *Spec) validateStage(l *fault.List, name string) {
 		own.Add("main.command", "must name the command: what the image itself would start is not known here")
 	}
 	for k := range stage.Volumes {
-		if reserved(k) {
-			own.Add(fault.Key("volumes", k), "names that begin with %q are the framework's own: choose another", ours)
-		}
+		framework.Reserved(&own, fault.Key("volumes", k), k)
 	}
-	for k := range stage.Sidecars {
-		if isReservedContainer(k) {
-			own.Add(fault.Key("sidecars", k), "a container of the framework has that name: choose another")
-		}
+	if _, taken := stage.Sidecars[installer]; taken {
+		own.Add(fault.Key("sidecars", installer), "a container of the framework has that name: choose another")
 	}
 	for i, c := range stage.Init {
-		if isReservedContainer(c.Name) {
+		if c.Name == installer {
 			own.Add(fault.At("init", i)+".name", "a container of the framework has that name: choose another")
 		}
 	}
@@ -164,12 +109,11 @@ func (s *Spec) validateStage(l *fault.List, name string) {
 			}
 		}
 	}
-	*l = append(*l, below(at, withoutSecrets(own))...)
+	*l = append(*l, framework.Below(at, framework.WithoutSecrets(own))...)
 
-	for _, err := range faultsOf(s.workerConfig(name).Validate()) {
-		where, what, _ := strings.Cut(err.Error(), ": ")
-		if workerAttribute(where) {
-			l.Add(at+"."+where, "%s", what)
+	for _, f := range fault.Of(s.workerConfig(name).Validate()) {
+		if workerAttribute(f.Path) {
+			l.Add(at+"."+f.Path, "%s", f.Message)
 		}
 	}
 }
@@ -193,30 +137,15 @@ func (s *Spec) validateQueue(l *fault.List) {
 	}
 	var own fault.List
 	w.Validate(&own, w.Scope())
-	for _, f := range withoutSecrets(own) {
+	for _, f := range framework.WithoutSecrets(own) {
 		if strings.HasPrefix(f.Path, "volumes") {
 			*l = append(*l, atStore(f))
 			continue
 		}
-		*l = append(*l, below("queue", fault.List{f})...)
+		*l = append(*l, framework.Below("queue", fault.List{f})...)
 	}
-	if s.Queue == nil || s.Queue.Expose == nil {
-		return
-	}
-	e := s.Queue.Expose
-	switch e.Reach {
-	case "", "cluster", "node", "load_balancer":
-	default:
-		l.Add("queue.expose.reach", `%q is none of "cluster", "node", "load_balancer"`, e.Reach)
-	}
-	if e.Port < 0 || e.Port > 65535 {
-		l.Add("queue.expose.port", "must be 1 to 65535, got %d", e.Port)
-	}
-	if e.NodePort != 0 && e.Reach != "node" {
-		l.AddNeeding([]string{"queue.expose.reach"}, "queue.expose.node_port", `only goes with reach = "node"`)
-	}
-	if e.NodePort < 0 || e.NodePort > 65535 {
-		l.Add("queue.expose.node_port", "must be 1 to 65535, got %d", e.NodePort)
+	if s.Queue != nil {
+		s.Queue.Expose.Validate(l, "queue.expose")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
@@ -44,7 +45,7 @@ func (r *Resource) setObserved(ctx context.Context, state *tfsdk.State, revision
 	}
 	endpoints := map[string][]string{}
 	for k, v := range o.Endpoints {
-		if name := EndpointName(k); !slices.Contains(r.kind.Inner, name) {
+		if name := endpointName(k); !slices.Contains(r.kind.Inner, name) {
 			endpoints[name] = v
 		}
 	}
@@ -93,8 +94,18 @@ func valueOf(ctx context.Context, t attr.Type, v any) (value tftypes.Value, diag
 	return value, diags
 }
 
-// EndpointName is the name of an observed endpoint, without that of its service.
-func EndpointName(key string) string { return key[strings.LastIndex(key, "/")+1:] }
+// URL of the framework's server; "" where it has no address.
+func URL(o *engine.Observation) string {
+	for key, addresses := range o.Endpoints {
+		if endpointName(key) == framework.HTTPPort && len(addresses) > 0 {
+			return "http://" + addresses[0]
+		}
+	}
+	return ""
+}
+
+// endpointName is the name of an observed endpoint, without that of its service.
+func endpointName(key string) string { return key[strings.LastIndex(key, "/")+1:] }
 
 // replaceAttributes at the root of an object, all at once: SetAttribute would walk the whole schema for each.
 func replaceAttributes(raw *tftypes.Value, values map[string]tftypes.Value) (diags diag.Diagnostics) {

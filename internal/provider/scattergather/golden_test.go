@@ -2,23 +2,15 @@ package scattergather
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine/kubernetes"
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine/nomad"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/scattergather"
-	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patternstest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var specs = map[string]string{
 	// flat is one gatherer above two shards, whose replicas have disks of their own, with an address outside.
@@ -62,31 +54,7 @@ func TestTranslationIsAsItWas(t *testing.T) {
 	for name, raw := range specs {
 		s := &scattergather.Spec{}
 		require.NoError(t, json.Unmarshal([]byte(raw), s))
-		require.Empty(t, s.Validate())
-		top := s.Topology(patterns.Settings{Image: func(name string) string { return "registry.example/pattern/" + name + ":1.2.3" }})
-		for _, e := range []struct {
-			name     string
-			check    func(*topology.Topology) []engine.Fault
-			manifest func() ([]byte, error)
-		}{
-			{name + ".kubernetes.golden.yaml", kubernetes.New(kubernetes.Config{}).Check, func() ([]byte, error) { return kubernetes.Manifest(top, kubernetes.Options{}) }},
-			{name + ".nomad.golden.json", nomad.New(nomad.Config{}).Check, func() ([]byte, error) { return nomad.Manifest(top, nomad.Options{MHzPerCore: 1000}) }},
-		} {
-			t.Run(e.name, func(t *testing.T) {
-				require.Empty(t, e.check(top))
-				got, err := e.manifest()
-				require.NoError(t, err)
-				file := filepath.Join("testdata", e.name)
-				if *update {
-					require.NoError(t, os.MkdirAll("testdata", 0o755))
-					require.NoError(t, os.WriteFile(file, got, 0o644))
-				}
-				want, err := os.ReadFile(file)
-				require.NoError(t, err)
-				assert.Equal(t, string(want), string(got))
-				assert.NotContains(t, string(got), "not to be seen")
-			})
-		}
+		patternstest.Golden(t, name, s)
 	}
 }
 

@@ -27,13 +27,7 @@ func Kind() instance.Kind {
 
 // compute where the root is.
 func compute(o *engine.Observation, _ *patterns.Progress) map[string]any {
-	out := map[string]any{"url": ""}
-	for key, addresses := range o.Endpoints {
-		if instance.EndpointName(key) == scattergather.HTTPPort && len(addresses) > 0 {
-			out["url"] = "http://" + addresses[0]
-		}
-	}
-	return out
+	return map[string]any{"url": instance.URL(o)}
 }
 
 type tree struct {

@@ -2,23 +2,16 @@ package workqueue
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine/kubernetes"
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine/nomad"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workqueue"
-	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patternstest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // thumbs has a scaled stage, a fixed one with a log saver, a server's address outside, and secrets.
 const thumbs = `{
@@ -47,31 +40,7 @@ const thumbs = `{
 func TestTranslationIsAsItWas(t *testing.T) {
 	s := &workqueue.Spec{}
 	require.NoError(t, json.Unmarshal([]byte(thumbs), s))
-	require.Empty(t, s.Validate())
-	top := s.Topology(patterns.Settings{Image: func(name string) string { return "registry.example/pattern/" + name + ":1.2.3" }})
-	for _, e := range []struct {
-		name     string
-		check    func(*topology.Topology) []engine.Fault
-		manifest func() ([]byte, error)
-	}{
-		{"kubernetes.golden.yaml", kubernetes.New(kubernetes.Config{}).Check, func() ([]byte, error) { return kubernetes.Manifest(top, kubernetes.Options{}) }},
-		{"nomad.golden.json", nomad.New(nomad.Config{}).Check, func() ([]byte, error) { return nomad.Manifest(top, nomad.Options{MHzPerCore: 1000}) }},
-	} {
-		t.Run(e.name, func(t *testing.T) {
-			require.Empty(t, e.check(top))
-			got, err := e.manifest()
-			require.NoError(t, err)
-			file := filepath.Join("testdata", e.name)
-			if *update {
-				require.NoError(t, os.MkdirAll("testdata", 0o755))
-				require.NoError(t, os.WriteFile(file, got, 0o644))
-			}
-			want, err := os.ReadFile(file)
-			require.NoError(t, err)
-			assert.Equal(t, string(want), string(got))
-			assert.NotContains(t, string(got), "not to be seen")
-		})
-	}
+	patternstest.Golden(t, "thumbs", s)
 }
 
 func TestWhatIsComputed(t *testing.T) {

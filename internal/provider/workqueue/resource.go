@@ -25,10 +25,8 @@ func Kind() instance.Kind {
 // compute where the API is, and how many items there are.
 func compute(o *engine.Observation, p *patterns.Progress) map[string]any {
 	out := map[string]any{"url": "", "page_url": ""}
-	for key, addresses := range o.Endpoints {
-		if instance.EndpointName(key) == workqueue.HTTPPort && len(addresses) > 0 {
-			out["url"], out["page_url"] = "http://"+addresses[0], "http://"+addresses[0]+"/"
-		}
+	if url := instance.URL(o); url != "" {
+		out["url"], out["page_url"] = url, url+"/"
 	}
 	if p != nil {
 		out["counts"] = p.Counts
