@@ -10,6 +10,9 @@ type EndpointFile struct {
 	Service string `json:"service"`
 	// Port is the name of one of the service's ports.
 	Port string `json:"port"`
+	// Watch: the reader follows the service's replicas one by one. Where files cannot name them the group may ask the engine
+	// for them, as if it had GrantObserve.
+	Watch bool `json:"watch,omitempty"`
 }
 
 // Endpoint finds the service and the port that an endpoint file names, and the group that serves it.

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -178,6 +179,12 @@ func TestMerge(t *testing.T) {
 			}
 			return v
 		}), false, []string{"partial coverage"}},
+		{"it works on beyond its deadline", func(w http.ResponseWriter, r *http.Request) {
+			if left, err := strconv.Atoi(r.Header.Get(contract.HeaderDeadline)); err == nil && left <= 50 {
+				time.Sleep(1200 * time.Millisecond)
+			}
+			join(w, r)
+		}, false, []string{"give up with 503 or 504"}},
 	} {
 		for _, format := range []string{"json", "multipart"} {
 			t.Run(c.name+" by "+format, func(t *testing.T) {

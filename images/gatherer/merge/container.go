@@ -15,6 +15,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
+	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/trace"
 )
 
 // container is the developer's server.
@@ -116,23 +117,35 @@ func post(ctx context.Context, client *http.Client, url, contentType string, in 
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set(contract.HeaderDeadline, strconv.FormatInt(left(in), 10))
-	for _, name := range []string{"Traceparent", "Tracestate"} {
-		if values := in.Header[name]; values != nil {
-			request.Header[name] = values
-		}
-	}
+	span := in.Span.Child("merge", request.URL.Host)
+	span.Set(request.Header)
 	// A merge has no effects, so that it is asked again where it has closed the connection meanwhile. This header is not sent.
 	request.Header["Idempotency-Key"] = nil
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, explain(url, err)
+		err = explain(url, err)
+		span.End(err.Error())
+		return nil, err
 	}
 	if response.StatusCode/100 == 2 {
+		response.Body = spanned{response.Body, span}
 		return response, nil
 	}
+	defer span.End(response.Status)
 	defer response.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(response.Body, 200)) // only to say more
 	return nil, fmt.Errorf("the merge container at %s answers %s instead of 2xx (its log may say why): %s", url, response.Status, strings.ToValidUTF8(string(said), "?"))
+}
+
+// spanned ends the span of a request with the body of its answer.
+type spanned struct {
+	io.ReadCloser
+	span *trace.Span
+}
+
+func (s spanned) Close() error {
+	s.span.End("")
+	return s.ReadCloser.Close()
 }
 
 func explain(url string, err error) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
+	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/trace"
 )
 
 // Request that the parts are answers to.
@@ -21,6 +22,8 @@ type Request struct {
 	Header              http.Header
 	Body                []byte
 	Deadline            time.Time
+	// Span of the request; nil without traces.
+	Span *trace.Span
 	// Root: the answer is the client's, and not a part of a level above.
 	Root bool
 }

@@ -13,13 +13,14 @@ type Meters struct {
 	hedges   *prometheus.CounterVec
 	missing  *prometheus.CounterVec
 	answered *prometheus.CounterVec
+	invalid  *prometheus.CounterVec
 }
 
 // childMeters are those of one child.
 type childMeters struct {
-	seconds              prometheus.Observer
-	kinds                [4]prometheus.Counter
-	won, missed, reached prometheus.Counter
+	seconds                       prometheus.Observer
+	kinds                         [4]prometheus.Counter
+	won, missed, reached, invalid prometheus.Counter
 }
 
 // NewMeters registers them. Level is that of the node.
@@ -36,9 +37,10 @@ func NewMeters(r prometheus.Registerer, level string) *Meters {
 		attempt:  counter("gatherer_attempts_total", "Requests that were sent, by kind: first, retry, hedge.", "child", "kind"),
 		hedges:   counter("gatherer_hedges_won_total", "Hedges that answered before the attempt that they were sent for.", "child"),
 		answered: counter("gatherer_answered_total", "Requests to which a child has answered.", "child"),
+		invalid:  counter("gatherer_invalid_total", "Answers of a child that were of no use: they could not be merged, or broke off.", "child"),
 		missing:  counter("gatherer_missing_total", "Requests to which a child has not answered.", "child"),
 	}
-	r.MustRegister(m.seconds, m.attempt, m.hedges, m.missing, m.answered)
+	r.MustRegister(m.seconds, m.attempt, m.hedges, m.missing, m.answered, m.invalid)
 	return m
 }
 
@@ -46,6 +48,7 @@ func (m *Meters) child(name string) childMeters {
 	out := childMeters{
 		seconds: m.seconds.WithLabelValues(name), won: m.hedges.WithLabelValues(name),
 		missed: m.missing.WithLabelValues(name), reached: m.answered.WithLabelValues(name),
+		invalid: m.invalid.WithLabelValues(name),
 	}
 	for _, k := range []kind{first, retry, hedge} {
 		out.kinds[k] = m.attempt.WithLabelValues(name, k.String())

@@ -61,6 +61,7 @@ func (s *Scatterer) Invalid(child, reason string) {
 	for _, c := range s.children {
 		if c.Name == child {
 			c.counts.invalid.Add(1)
+			c.meters.invalid.Inc()
 			c.counts.reason.Store(&reason)
 			return
 		}

@@ -8,10 +8,10 @@ import (
 
 // Metrics of a Server.
 type Metrics struct {
-	seconds                                                            prometheus.Histogram
-	inFlight                                                           prometheus.Gauge
-	requests                                                           *prometheus.CounterVec
-	partial, insufficient, invalid, unmerged, refused, hits, coalesced prometheus.Counter
+	seconds                                                   prometheus.Histogram
+	inFlight                                                  prometheus.Gauge
+	requests                                                  *prometheus.CounterVec
+	partial, insufficient, unmerged, refused, hits, coalesced prometheus.Counter
 }
 
 // NewMetrics registers them. Level is that of the node.
@@ -31,7 +31,6 @@ func NewMetrics(r prometheus.Registerer, level string) *Metrics {
 		requests:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatherer_requests_total", Help: "Requests by the status of their answer; 499: the client had gone.", ConstLabels: labels}, []string{"status"}),
 		partial:      counter("gatherer_partial_total", "Answers that lack shards."),
 		insufficient: counter("gatherer_insufficient_total", "Requests to which too few shards have answered."),
-		invalid:      counter("gatherer_invalid_parts_total", "Answers of children that could not be merged."),
 		unmerged:     counter("gatherer_merge_failures_total", "Requests whose answers could not be merged."),
 		refused:      counter("gatherer_refused_total", "Requests that were refused because too many were under way."),
 		hits:         counter("gatherer_cache_hits_total", "Requests that were answered from the cache."),

@@ -174,7 +174,7 @@ func (t *task) take(r *http.Request) {
 	}
 	t.merging = merge.Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header, Body: t.body, Deadline: t.deadline,
-		Root: t.s.node.Level == 0,
+		Span: span, Root: t.s.node.Level == 0,
 	}
 }
 
@@ -244,7 +244,6 @@ func (t *task) merge(ctx context.Context, g *scatter.Gathered) *made {
 			coverage = without(coverage, parts[wrong.Index].Shards, reason)
 			t.s.Scatterer.Invalid(parts[wrong.Index].Child, reason)
 			parts = append(parts[:wrong.Index:wrong.Index], parts[wrong.Index+1:]...)
-			t.s.Metrics.invalid.Inc()
 			continue
 		}
 		if err != nil {

@@ -8,6 +8,8 @@ package trace
 import (
 	"encoding/hex"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"time"
 )
 
@@ -132,6 +134,15 @@ func (s *Span) AppendTo(lines []byte) []byte {
 		lines = append(append(append(lines, HeaderState+": "...), s.state...), "\r\n"...)
 	}
 	return lines
+}
+
+// Set the headers of the context.
+func (s *Span) Set(h http.Header) {
+	for line := range strings.SplitSeq(string(s.AppendTo(nil)), "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			h.Set(name, value)
+		}
+	}
 }
 
 // Count notes a number of the span: "shards", "answered".

@@ -8,7 +8,7 @@ import (
 )
 
 // withEndpoints turns the volumes of endpoints into watched configs. A Service's name stands for its replicas whoever they
-// are, so the files change only when the Service does.
+// are, so the files change only when the Service does, and who follows the replicas watches them.
 func withEndpoints(t *topology.Topology) *topology.Topology {
 	out := *t
 	out.Configs, out.Groups = slices.Clone(t.Configs), slices.Clone(t.Groups)
@@ -23,6 +23,9 @@ func withEndpoints(t *topology.Topology) *topology.Topology {
 			c := topology.Config{Name: g.Name + "-" + v.Name + "-endpoints", Files: map[string]string{}, Reload: true}
 			for _, f := range v.Endpoints {
 				c.Files[f.File] = endpointLine(t, f)
+				if f.Watch && !slices.ContainsFunc(g.Grants, func(g topology.Grant) bool { return g.Verb == topology.GrantObserve }) {
+					g.Grants = append(slices.Clone(g.Grants), topology.Grant{Verb: topology.GrantObserve})
+				}
 			}
 			out.Configs = append(out.Configs, c)
 			v.Endpoints, v.Config = nil, c.Name

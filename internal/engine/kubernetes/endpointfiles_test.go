@@ -31,3 +31,13 @@ func TestAnEndpointFileNamesTheService(t *testing.T) {
 		})
 	}
 }
+
+func TestAReaderThatWatchesMayObserve(t *testing.T) {
+	in := minimal()
+	in.Groups[0].Services = []topology.Service{{Name: "web", Ports: []topology.ServicePort{{Name: "http", Port: 80}}}}
+	in.Groups[0].Volumes = []topology.Volume{{Name: "peers", Endpoints: []topology.EndpointFile{
+		{File: "web", Service: "web", Port: "http", Watch: true}, {File: "again", Service: "web", Port: "http", Watch: true},
+	}}}
+	assert.Equal(t, []topology.Grant{{Verb: topology.GrantObserve}}, withEndpoints(in).Groups[0].Grants)
+	assert.Empty(t, in.Groups[0].Grants, "the topology itself is left as it was")
+}

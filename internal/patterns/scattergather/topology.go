@@ -150,7 +150,6 @@ func (s *Spec) addGatherer(t *topology.Topology, tree *tree, level, index int, p
 		volume := endpointsVolume + "-" + digest
 		g.Volumes = append(g.Volumes, topology.Volume{Name: volume, Endpoints: files})
 		c.Mounts = append(c.Mounts, topology.Mount{Volume: volume, Path: endpointsFolder, ReadOnly: true})
-		g.Grants = []topology.Grant{{Verb: topology.GrantObserve}}
 	}
 	t.Groups = append(t.Groups, g)
 }
@@ -162,10 +161,10 @@ func (s *Spec) endpoints(tree *tree, level, index int) (files []topology.Endpoin
 		switch {
 		case level+1 < tree.depth():
 			name := tree.group(level+1, i)
-			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: ChildPort})
+			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: ChildPort, Watch: true})
 		case s.Leaf != nil:
 			name := tree.leafGroup(i)
-			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: ChildPort})
+			files = append(files, topology.EndpointFile{File: name, Service: s.childName(name), Port: ChildPort, Watch: true})
 		}
 	}
 	return files
