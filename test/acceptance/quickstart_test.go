@@ -120,7 +120,7 @@ func ready(replicas []replica) (n int) {
 // example puts one of examples/ into the workspace, which reads the engine from the environment as a user's does.
 func (s *stage) example(folder string, variables map[string]string) {
 	s.Helper()
-	files, err := filepath.Glob(filepath.Join("../../examples", folder, "*.tf"))
+	files, err := filepath.Glob(filepath.Join("../../examples", folder, "*.*"))
 	require.NoError(s, err)
 	require.NotEmpty(s, files)
 	for _, f := range files {
