@@ -229,7 +229,7 @@ func TestWhateverTheNetworkDoesNoAnswerIsWrong(t *testing.T) {
 		return number(g.metric("go_goroutines")) <= number(goroutines)+8 && g.descriptors() <= descriptors+40
 	}, within, 100*time.Millisecond, "%s goroutines and %d descriptors before, %s and %d now", goroutines, descriptors, fmt.Sprint(g.metric("go_goroutines")), g.descriptors())
 	select {
-	case <-g.ended:
+	case <-g.Ended():
 		assert.Fail(t, "it has ended")
 	default:
 	}

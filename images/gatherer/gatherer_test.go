@@ -167,7 +167,7 @@ func TestATerminationFailsNobody(t *testing.T) {
 		assertOK(t, <-answers)
 	}
 	code := make(chan int)
-	go func() { code <- g.terminate() }()
+	go func() { code <- g.Terminate() }()
 	refused := 0
 	for refused < 8 {
 		a := <-answers

@@ -129,7 +129,7 @@ func TestAParentThatDisappearsIsRememberedForAWhile(t *testing.T) {
 	root.config.Children = []config.Child{{Name: "parent 1.0", Shards: []int{0}, Parent: true, URL: "http://" + parent.address}}
 	root.start()
 	root.treeUntil("the tree below is known", func(n *page.Node) bool { return n.Children[0].Tree != nil && n.Children[0].From == parent.address })
-	parent.terminate()
+	parent.Terminate()
 	root.treeUntil("it is still told, with what is wrong", func(n *page.Node) bool {
 		c := n.Children[0]
 		return c.Trouble != "" && c.Tree != nil && c.Age > 1 && c.Tree.Children[0].Name == "shard 0"

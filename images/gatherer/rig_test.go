@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/imagetest"
 )
 
 const (
@@ -29,26 +28,9 @@ const (
 	tick   = 5 * time.Millisecond
 )
 
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gatherer")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "gatherer")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return binary, nil
-})
+var built = imagetest.Compile(".")
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if binary, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(binary))
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { built.Main(m) }
 
 // leaf is a developer's server: a real one, that does what the test wants.
 type leaf struct {
@@ -134,37 +116,19 @@ func slow(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
 
 // gatherer is the real program.
 type gatherer struct {
+	*imagetest.Process // of the last start
+
 	t          testing.TB
 	dir        string
 	config     config.Config
-	cmd        *exec.Cmd
-	ended      chan struct{}
-	log        *output
 	address    string
 	management string
-}
-
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // newGatherer is the root of so many shards, each with these replicas. It is not started.
 func newGatherer(t testing.TB, merge config.Merge, shards ...[]*leaf) *gatherer {
 	t.Helper()
-	g := &gatherer{t: t, dir: t.TempDir(), log: &output{}}
+	g := &gatherer{t: t, dir: t.TempDir()}
 	g.config = config.Config{Node: config.Node{Name: "root", Depth: 1}, Shards: len(shards), Merge: merge, Listen: "127.0.0.1:0"}
 	g.config.Identity.Instance = "test"
 	g.config.Management.Address = "127.0.0.1:0"
@@ -210,23 +174,7 @@ func (g *gatherer) start() *gatherer {
 
 func (g *gatherer) run() {
 	g.t.Helper()
-	binary, err := built()
-	require.NoError(g.t, err)
-	g.cmd = exec.Command(binary, "-config", g.write())
-	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
-	require.NoError(g.t, g.cmd.Start())
-	ended := make(chan struct{})
-	cmd := g.cmd
-	g.ended = ended
-	go func() { _ = cmd.Wait(); close(ended) }()
-	g.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		if g.t.Failed() {
-			out := g.log.String()
-			g.t.Log(out[max(0, len(out)-4000):])
-		}
-	})
+	g.Process = imagetest.Start(g.t, exec.Command(filepath.Join(built.Folder(g.t), "gatherer"), "-config", g.write()))
 	require.Eventually(g.t, func() bool {
 		g.address, g.management = g.logged("serving", "address"), g.logged("starting", "management")
 		return g.address != "" && g.management != ""
@@ -235,7 +183,7 @@ func (g *gatherer) run() {
 
 // logged attribute of the newest line with a message.
 func (g *gatherer) logged(message, attribute string) (found string) {
-	for line := range strings.Lines(g.log.String()) {
+	for line := range strings.Lines(g.Said()) {
 		var entry map[string]any
 		if json.Unmarshal([]byte(line), &entry) == nil && entry["msg"] == message {
 			found, _ = entry[attribute].(string)
@@ -245,13 +193,7 @@ func (g *gatherer) logged(message, attribute string) (found string) {
 }
 
 func (g *gatherer) manage(path string) (int, string) {
-	response, err := http.Get("http://" + g.management + path)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer response.Body.Close()
-	body, _ := io.ReadAll(response.Body)
-	return response.StatusCode, string(body)
+	return imagetest.Get("http://" + g.management + path)
 }
 
 // metric is the value of a line of /metrics that begins so.
@@ -302,20 +244,9 @@ func (g *gatherer) do(method, path, body string, headers ...string) answer {
 	return a
 }
 
-func (g *gatherer) terminate() int {
-	g.t.Helper()
-	require.NoError(g.t, g.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case <-g.ended:
-	case <-time.After(within):
-		require.Fail(g.t, "it does not end")
-	}
-	return g.cmd.ProcessState.ExitCode()
-}
-
 // connections of the process, by what the kernel says.
 func (g *gatherer) descriptors() int {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.cmd.Process.Pid))
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.PID()))
 	require.NoError(g.t, err)
 	return len(entries)
 }

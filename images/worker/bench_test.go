@@ -58,7 +58,7 @@ func BenchmarkAgainstXargs(b *testing.B) {
 				w.start(b)
 				require.Eventually(b, func() bool { return w.queue.count(api.Done) == items }, time.Minute, 2*time.Millisecond)
 				ours := items / time.Since(began).Seconds()
-				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.PID()))
 				require.NoError(b, err)
 				_, rss, _ := strings.Cut(string(status), "VmHWM:")
 				rss, _, _ = strings.Cut(strings.TrimSpace(rss), " ")

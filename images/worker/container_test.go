@@ -16,8 +16,7 @@ import (
 )
 
 func TestInstall(t *testing.T) {
-	directory, err := built()
-	require.NoError(t, err)
+	directory := built.Folder(t)
 	folder := filepath.Join(t.TempDir(), "pattern", "bin")
 	for range 2 { // again, and the result is the same
 		out, err := exec.Command(filepath.Join(directory, "worker"), "install", folder).CombinedOutput()
@@ -56,7 +55,7 @@ func TestAsPID1(t *testing.T) {
 			assert.Equal(t, "exit code 3", w.queue.get(fmt.Sprint("item-", n)).failure.Reason, "no exit code is stolen")
 		}
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", w.cmd.Process.Pid, w.cmd.Process.Pid))
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", w.PID(), w.PID()))
 	require.NoError(t, err)
 	pid := strings.TrimSpace(string(children))
 	w.eventually(func() bool {
@@ -67,11 +66,11 @@ func TestAsPID1(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(status), "NSpid:\t"+pid+"\t1\n")
 	w.queue.push("last", "say=begun sleep=300ms copy")
-	w.eventually(func() bool { return strings.Contains(w.output.String(), "begun") })
+	w.eventually(func() bool { return strings.Contains(w.Said(), "begun") })
 	process, err := os.FindProcess(atoi(t, pid))
 	require.NoError(t, err)
 	require.NoError(t, process.Signal(syscall.SIGTERM))
-	assert.Zero(t, w.exit())
+	assert.Zero(t, w.Exit())
 	assert.Equal(t, api.Done, w.queue.get("last").state)
 }
 
@@ -87,8 +86,7 @@ func TestAsAUserWithNothing(t *testing.T) {
 		t.Skip("another user is taken on, which only root may do")
 	}
 	w := newWorker(t, "copy")
-	directory, err := built()
-	require.NoError(t, err)
+	directory := built.Folder(t)
 	for _, path := range []string{directory, w.dir, filepath.Dir(w.dir)} {
 		require.NoError(t, os.Chmod(path, 0o755)) //nolint:gosec // for another user
 	}
@@ -101,5 +99,5 @@ func TestAsAUserWithNothing(t *testing.T) {
 	w.start(t)
 	w.eventually(func() bool { return w.queue.count(api.Done) == 1 })
 	assert.Equal(t, "X", string(w.queue.get("item").outputs["item"]))
-	assert.Zero(t, w.terminate())
+	assert.Zero(t, w.Terminate())
 }

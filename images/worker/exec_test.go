@@ -62,8 +62,8 @@ func TestACommandPerItem(t *testing.T) {
 			assert.Len(t, i.outputs, c.outputs)
 			assert.Empty(t, left(w.dir+"/work"), "no process of an item is left")
 			w.eventually(func() bool { return empty(w.config.WorkDir) }, "no file is left")
-			assert.Zero(t, w.terminate())
-			assert.NotContains(t, w.output.String(), `"level":"ERROR"`)
+			assert.Zero(t, w.Terminate())
+			assert.NotContains(t, w.Said(), `"level":"ERROR"`)
 		})
 	}
 }
@@ -120,7 +120,7 @@ func TestNothingOfAnItemSurvivesIt(t *testing.T) {
 			content, err := os.ReadFile(w.log)
 			require.NoError(t, err)
 			assert.GreaterOrEqual(t, strings.Count(string(content), "\n"), 9, "they have been there")
-			assert.Zero(t, w.terminate())
+			assert.Zero(t, w.Terminate())
 			assert.Empty(t, left(w.log))
 		})
 	}
@@ -136,7 +136,7 @@ func TestWhoBecomesAnotherProgramIsFound(t *testing.T) {
 	}
 	w.start(t)
 	w.eventually(func() bool { return w.queue.count(api.Done) == items })
-	pid := strconv.Itoa(w.cmd.Process.Pid)
+	pid := strconv.Itoa(w.PID())
 	w.eventually(func() bool {
 		children, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
 		return err == nil && len(children) == 0
@@ -162,8 +162,8 @@ func TestTermination(t *testing.T) {
 		w.queue.push("item", "x")
 		w.queue.push("other", "x")
 		w.start(t)
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "begun") })
-		assert.Zero(t, w.terminate())
+		w.eventually(func() bool { return strings.Contains(w.Said(), "begun") })
+		assert.Zero(t, w.Terminate())
 		assert.Equal(t, api.Done, w.queue.get("item").state)
 		other := w.queue.get("other")
 		assert.Equal(t, api.Waiting, other.state)
@@ -174,9 +174,9 @@ func TestTermination(t *testing.T) {
 		w.config.Lifecycle.Grace = config.Duration(3 * time.Second)
 		w.queue.push("item", "x")
 		w.start(t)
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "begun") })
+		w.eventually(func() bool { return strings.Contains(w.Said(), "begun") })
 		began := time.Now()
-		assert.Zero(t, w.terminate())
+		assert.Zero(t, w.Terminate())
 		assert.Less(t, time.Since(began), 4*time.Second)
 		item := w.queue.get("item")
 		assert.Equal(t, api.Waiting, item.state)
@@ -187,8 +187,8 @@ func TestTermination(t *testing.T) {
 		w := newWorker(t, "until-signal=10", "copy")
 		w.queue.push("item", "x")
 		w.start(t)
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "waiting for a signal") })
-		require.NoError(t, w.cmd.Process.Signal(syscall.SIGUSR1))
+		w.eventually(func() bool { return strings.Contains(w.Said(), "waiting for a signal") })
+		w.Signal(syscall.SIGUSR1)
 		w.eventually(func() bool { return w.queue.count(api.Done) == 1 })
 	})
 }
@@ -204,8 +204,8 @@ func TestAWorkerThatIsKilledHasNoSecondEffect(t *testing.T) {
 	for round := 1; round <= 3; round++ {
 		w.start(t)
 		w.eventually(func() bool { return w.queue.count(api.Done) >= round*items/5 })
-		require.NoError(t, w.cmd.Process.Kill())
-		w.exit()
+		w.Signal(syscall.SIGKILL)
+		w.Exit()
 	}
 	w.start(t)
 	w.eventually(func() bool { return w.queue.count(api.Done) == items })
@@ -214,7 +214,7 @@ func TestAWorkerThatIsKilledHasNoSecondEffect(t *testing.T) {
 		assert.Equal(t, map[string][]byte{name: []byte(fmt.Sprint("X", n))}, w.queue.get(name).outputs)
 	}
 	assert.Zero(t, w.queue.doubles)
-	assert.Zero(t, w.terminate())
+	assert.Zero(t, w.Terminate())
 	assert.True(t, empty(w.config.WorkDir), "no file is left, also not what killed ones had left")
 }
 
@@ -223,10 +223,10 @@ func TestTheQueueGoesAway(t *testing.T) {
 		w := newWorker(t, "say=begun", "sleep=300ms", "copy")
 		w.queue.push("item", "x")
 		w.start(t)
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "begun") })
+		w.eventually(func() bool { return strings.Contains(w.Said(), "begun") })
 		w.queue.set(func() { w.queue.away = true })
 		w.queue.CloseClientConnections()
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "the queue cannot be told") })
+		w.eventually(func() bool { return strings.Contains(w.Said(), "the queue cannot be told") })
 		w.eventually(func() bool { _, body := w.get("/metrics"); return strings.Contains(body, "worker_queue_up 0") })
 		w.queue.set(func() { w.queue.away = false })
 		w.eventually(func() bool { return w.queue.get("item").state == api.Done })
@@ -236,12 +236,12 @@ func TestTheQueueGoesAway(t *testing.T) {
 		w := newWorker(t, "say=begun", "sleep=300ms", "copy")
 		w.queue.push("item", "x")
 		w.start(t)
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "begun") })
+		w.eventually(func() bool { return strings.Contains(w.Said(), "begun") })
 		w.queue.set(func() { w.queue.hole = true })
 		w.eventually(func() bool { return w.queue.get("item").state == api.Done })
 		w.queue.set(func() { w.queue.hole = false })
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "told before") })
-		assert.Zero(t, w.terminate())
+		w.eventually(func() bool { return strings.Contains(w.Said(), "told before") })
+		assert.Zero(t, w.Terminate())
 	})
 	t.Run("another server takes over", func(t *testing.T) {
 		w := newWorker(t, "copy")
@@ -256,7 +256,7 @@ func TestTheQueueGoesAway(t *testing.T) {
 		require.NoError(t, os.WriteFile(w.config.Queue.TokenFile, []byte("old"), 0o600))
 		w.queue.push("item", "x")
 		w.start(t)
-		w.eventually(func() bool { return strings.Contains(w.output.String(), "wrong token") })
+		w.eventually(func() bool { return strings.Contains(w.Said(), "wrong token") })
 		status, _ := w.get("/health/ready")
 		assert.Equal(t, 503, status)
 		require.NoError(t, os.WriteFile(w.config.Queue.TokenFile, []byte("secret"), 0o600))
@@ -279,7 +279,7 @@ func TestDrain(t *testing.T) {
 	w.queue.drain = true
 	w.queue.push("item", "x")
 	w.start(t)
-	w.eventually(func() bool { return strings.Contains(w.output.String(), "no items until it says otherwise") })
+	w.eventually(func() bool { return strings.Contains(w.Said(), "no items until it says otherwise") })
 	w.eventually(func() bool { status, _ := w.get("/health/ready"); return status == 200 }, "it stays ready")
 	assert.Equal(t, 1, w.queue.count(api.Waiting))
 	w.queue.set(func() { w.queue.drain = false })
@@ -303,8 +303,8 @@ func TestACommandThatCannotBeStartedIsToldAtTheStart(t *testing.T) {
 			w := newWorker(t)
 			w.config.Command = []string{c.command}
 			w.start(t)
-			assert.Equal(t, 1, w.exit())
-			assert.Contains(t, w.output.String(), c.says)
+			assert.Equal(t, 1, w.Exit())
+			assert.Contains(t, w.Said(), c.says)
 			assert.Empty(t, w.queue.requests, "nothing was received")
 		})
 	}

@@ -72,7 +72,7 @@ func TestAServerForAllItems(t *testing.T) {
 			} else {
 				assert.Equal(t, c.output, string(output))
 			}
-			assert.Zero(t, w.terminate())
+			assert.Zero(t, w.Terminate())
 			assert.Empty(t, left(w.config.Command[1]), "the server is ended")
 		})
 	}
@@ -95,7 +95,7 @@ func TestAServerThatEndsAtOnceIsStartedLessAndLess(t *testing.T) {
 	w := newServer(t)
 	w.config.Command = []string{w.config.Command[0], "say=no", "exit=4"}
 	w.start(t)
-	w.eventually(func() bool { return strings.Contains(w.output.String(), `"status":"exit code 4","again_in":"400ms"`) })
+	w.eventually(func() bool { return strings.Contains(w.Said(), `"status":"exit code 4","again_in":"400ms"`) })
 	assert.Empty(t, w.queue.requests)
-	assert.Zero(t, w.terminate())
+	assert.Zero(t, w.Terminate())
 }

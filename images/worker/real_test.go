@@ -10,12 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/imagetest"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
 	queueconfig "github.com/container-patterns/terraform-provider-pattern/images/queue/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/worker/config"
@@ -25,18 +27,12 @@ import (
 type server struct {
 	t       testing.TB
 	address string
-	output  *output
 }
 
 func startQueue(t testing.TB, port int) *server {
 	t.Helper()
 	directory := t.TempDir()
-	s := &server{t: t, address: fmt.Sprintf("127.0.0.1:%d", port), output: &output{}}
-	binary := filepath.Join(directory, "queue")
-	build := exec.Command("go", "build", "-o", binary, "../queue")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
+	s := &server{t: t, address: fmt.Sprintf("127.0.0.1:%d", port)}
 	for name, content := range map[string]string{"client": "open\n", "worker": "secret\n"} {
 		require.NoError(t, os.WriteFile(filepath.Join(directory, name), []byte(content), 0o600))
 	}
@@ -54,17 +50,7 @@ func startQueue(t testing.TB, port int) *server {
 	require.NoError(t, err)
 	path := filepath.Join(directory, "config.json")
 	require.NoError(t, os.WriteFile(path, data, 0o600))
-	cmd := exec.Command(binary, "-config", path)
-	cmd.Stdout, cmd.Stderr = s.output, s.output
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			out := s.output.String()
-			t.Log(out[max(0, len(out)-4000):])
-		}
-	})
+	imagetest.Start(t, exec.Command(filepath.Join(built.Folder(t), "queue"), "-config", path))
 	require.Eventually(t, func() bool {
 		response, err := http.Get("http://" + s.address + "/")
 		if err != nil {
@@ -140,8 +126,8 @@ func TestAgainstTheQueueItself(t *testing.T) {
 	for round := int64(1); round <= 3; round++ { // killed in the midst of it
 		w.start(t)
 		w.eventually(func() bool { return s.counts()[api.Done] >= round*items/6 })
-		require.NoError(t, w.cmd.Process.Kill())
-		w.exit()
+		w.Signal(syscall.SIGKILL)
+		w.Exit()
 	}
 	w.start(t)
 	w.eventually(func() bool { c := s.counts(); return c[api.Done] == items-1 && c[api.Dead] == 1 })
@@ -158,7 +144,7 @@ func TestAgainstTheQueueItself(t *testing.T) {
 	require.NotNil(t, dead.Failure)
 	assert.Equal(t, "exit code 9", dead.Failure.Reason)
 	assert.Equal(t, "broken\n", dead.Failure.ErrorTail)
-	assert.Zero(t, w.terminate())
+	assert.Zero(t, w.Terminate())
 }
 
 func TestWhatRunsLongKeepsItsLease(t *testing.T) {
@@ -172,5 +158,5 @@ func TestWhatRunsLongKeepsItsLease(t *testing.T) {
 	var detail api.ItemDetail
 	s.call(http.MethodGet, "/v1/stages/stage/items/item-000000", nil, &detail)
 	assert.Equal(t, 1, detail.Attempt)
-	assert.Zero(t, w.terminate())
+	assert.Zero(t, w.Terminate())
 }

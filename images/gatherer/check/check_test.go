@@ -181,7 +181,7 @@ func TestMerge(t *testing.T) {
 		}), false, []string{"partial coverage"}},
 		{"it works on beyond its deadline", func(w http.ResponseWriter, r *http.Request) {
 			if left, err := strconv.Atoi(r.Header.Get(contract.HeaderDeadline)); err == nil && left <= 50 {
-				time.Sleep(1200 * time.Millisecond)
+				<-time.After(1200 * time.Millisecond)
 			}
 			join(w, r)
 		}, false, []string{"give up with 503 or 504"}},

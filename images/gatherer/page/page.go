@@ -7,40 +7,27 @@ package page
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
-	"io/fs"
-	"mime"
 	"net/http"
-	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/assets"
 )
 
 //go:embed assets
 var files embed.FS
 
-// policy lets the page load and ask only from where it came.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // Register the page: GET / is it, below /assets/ is what it needs, and GET /tree is what it shows, as JSON (Node).
 func (w *Watcher) Register(handle func(pattern string, handler http.Handler)) {
 	handle("GET /tree", w)
-	entries, err := fs.ReadDir(files, "assets")
-	if err != nil { // embedded
-		panic(err)
-	}
-	for _, e := range entries {
-		file := newAsset(path.Join("assets", e.Name()))
-		handle("GET /assets/"+e.Name(), file)
-		if e.Name() == "index.html" {
-			handle("GET /{$}", file)
+	for at, file := range assets.Read(files) {
+		if at == "/" {
+			at = "/{$}"
 		}
+		handle("GET "+at, file)
 	}
 }
 
@@ -66,38 +53,3 @@ func (w *Watcher) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 }
 
 const writeTime = 5 * time.Second
-
-// asset is one file, read once.
-type asset struct {
-	content     []byte
-	contentType string
-	etag        string
-}
-
-func newAsset(name string) *asset {
-	content, err := files.ReadFile(name)
-	if err != nil { // embedded
-		panic(err)
-	}
-	sum := sha256.Sum256(content)
-	a := &asset{content: content, contentType: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
-	if strings.HasSuffix(name, ".js") { // whatever the system's tables say
-		a.contentType = "text/javascript; charset=utf-8"
-	}
-	return a
-}
-
-func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", a.contentType)
-	h.Set("Content-Security-Policy", policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-cache") // asked for again each time, and answered with 304
-	h.Set("ETag", a.etag)
-	if strings.Contains(r.Header.Get("If-None-Match"), a.etag) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	_, _ = w.Write(a.content) // a reader that has gone away is no fault
-}

@@ -27,7 +27,7 @@ const (
 )
 
 // ErrNotThere is returned outside of a Pod, and in one without a service account.
-var ErrNotThere = errors.New("no service account of Kubernetes is mounted")
+var ErrNotThere = errors.New("no service account is mounted")
 
 // handshakePatience with the API server.
 const handshakePatience = 10 * time.Second
@@ -52,7 +52,7 @@ type Client struct {
 func New(account string) (*Client, error) {
 	host, port := os.Getenv(EnvHost), os.Getenv(EnvPort)
 	if host == "" || port == "" {
-		return nil, fmt.Errorf("%w: %s and %s are not set", ErrNotThere, EnvHost, EnvPort)
+		return nil, fmt.Errorf("%w: %s and %s are not set: the program does not run in a Pod", ErrNotThere, EnvHost, EnvPort)
 	}
 	namespace, err := os.ReadFile(filepath.Join(account, "namespace"))
 	if err != nil {

@@ -1,9 +1,7 @@
 package wire_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -13,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -22,39 +19,25 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/imagetest"
 	"github.com/container-patterns/terraform-provider-pattern/images/logsaver/config"
 )
 
-// binary is the image's program, compiled once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "logsaver-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "logsaver")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/container-patterns/terraform-provider-pattern/images/logsaver").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return path, nil
-})
+// built is the image's program.
+var built = imagetest.Compile("..")
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { built.Main(m) }
+
+func binary(t *testing.T) string { return filepath.Join(built.Folder(t), "logsaver") }
 
 // A program is a log saver as a process.
 type program struct {
+	*imagetest.Process // of the last start
+
 	t                 *testing.T
 	logs, out, config string
 	address           string
 	user              *syscall.Credential
-	cmd               *exec.Cmd
-	output            bytes.Buffer
 }
 
 func newProgram(t *testing.T, adapt ...func(*config.Config)) *program {
@@ -78,15 +61,6 @@ func newProgram(t *testing.T, adapt ...func(*config.Config)) *program {
 		f(c)
 	}
 	p.configure(c)
-	t.Cleanup(func() {
-		if p.cmd != nil {
-			_ = p.cmd.Process.Kill()
-			_ = p.cmd.Wait()
-		}
-		if t.Failed() {
-			t.Log(p.output.String())
-		}
-	})
 	return p
 }
 
@@ -100,39 +74,15 @@ func (p *program) configure(c *config.Config) {
 
 func (p *program) start() *program {
 	p.t.Helper()
-	path, err := binary()
-	require.NoError(p.t, err)
-	p.cmd = exec.Command(path, "-config", p.config)
-	p.cmd.Stderr = &p.output
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.user}
-	require.NoError(p.t, p.cmd.Start())
+	cmd := exec.Command(binary(p.t), "-config", p.config)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.user}
+	p.Process = imagetest.Start(p.t, cmd)
 	require.Eventually(p.t, func() bool { status, _ := p.get("/health/startup"); return status == http.StatusOK }, 10*time.Second, 5*time.Millisecond,
 		"the program starts")
 	return p
 }
 
-func (p *program) get(path string) (int, string) {
-	response, err := http.Get("http://" + p.address + path)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return response.StatusCode, string(body)
-}
-
-// terminate sends SIGTERM, and gives the exit code.
-func (p *program) terminate() int {
-	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
-	_ = p.cmd.Wait()
-	code := p.cmd.ProcessState.ExitCode()
-	p.cmd = nil
-	return code
-}
+func (p *program) get(path string) (int, string) { return imagetest.Get("http://" + p.address + path) }
 
 func (p *program) append(name, text string) {
 	file, err := os.OpenFile(filepath.Join(p.logs, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -165,7 +115,7 @@ func TestTerminationCollectsWhatMainWroteLast(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 	p.append("app.log", "last\n")
 	p.append("new.log", "never seen before\nand not even ended")
-	assert.Zero(t, p.terminate())
+	assert.Zero(t, p.Terminate())
 	assert.ElementsMatch(t, []string{"first", "last", "never seen before", "and not even ended"}, strings.Split(strings.TrimSpace(p.saved()), "\n"))
 }
 
@@ -198,7 +148,7 @@ func TestASinkThatRefusesIsToldEverywhereAndDisturbsNothing(t *testing.T) {
 	refuses.Store(false)
 	require.Eventually(t, func() bool { status, _ := p.get("/health/ready"); return status == http.StatusOK }, 20*time.Second, 5*time.Millisecond)
 	require.Eventually(t, func() bool { _, m := p.get("/metrics"); return strings.Contains(m, "logsaver_delivered_lines_total 1") }, 10*time.Second, 5*time.Millisecond)
-	assert.Zero(t, p.terminate())
+	assert.Zero(t, p.Terminate())
 }
 
 func TestTerminationKeepsToItsGrace(t *testing.T) {
@@ -209,9 +159,9 @@ func TestTerminationKeepsToItsGrace(t *testing.T) {
 	}).start()
 	p.append("app.log", "line\n")
 	began := time.Now()
-	assert.NotZero(t, p.terminate(), "not all is delivered")
+	assert.NotZero(t, p.Terminate(), "not all is delivered")
 	assert.Less(t, time.Since(began), 5*time.Second)
-	assert.Contains(t, p.output.String(), "not all is delivered")
+	assert.Contains(t, p.Said(), "not all is delivered")
 	server.Close()
 
 	var got atomic.Pointer[string]
@@ -231,7 +181,7 @@ func TestTerminationKeepsToItsGrace(t *testing.T) {
 	p.start()
 	require.Eventually(t, func() bool { return got.Load() != nil }, 10*time.Second, 5*time.Millisecond, "but it is the next time")
 	assert.Contains(t, *got.Load(), "line")
-	assert.Zero(t, p.terminate())
+	assert.Zero(t, p.Terminate())
 }
 
 func TestReload(t *testing.T) {
@@ -246,17 +196,17 @@ func TestReload(t *testing.T) {
 	p.append("other.txt", "two\n")
 	c.Inputs = append(c.Inputs, config.Input{Name: "other", Paths: []string{filepath.Join(p.logs, "*.txt")}})
 	p.configure(&c)
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	p.Signal(syscall.SIGHUP)
 	require.Eventually(t, func() bool { return strings.Contains(p.saved(), "two\n") }, 20*time.Second, 5*time.Millisecond, "a new input is followed")
 	p.append("app.log", "three\n")
 	require.Eventually(t, func() bool { return strings.Contains(p.saved(), "three\n") }, 10*time.Second, 5*time.Millisecond, "the old one still is")
 
 	c.StateDir += "-other"
 	p.configure(&c)
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	p.Signal(syscall.SIGHUP)
 	require.Eventually(t, func() bool { _, log := p.get("/logs"); return strings.Contains(log, "state_dir: cannot change") }, 20*time.Second, 5*time.Millisecond,
 		"what cannot change is refused")
-	assert.Zero(t, p.terminate())
+	assert.Zero(t, p.Terminate())
 	assert.Len(t, strings.Split(strings.TrimSpace(p.saved()), "\n"), 3, "nothing is saved twice")
 }
 
@@ -267,9 +217,7 @@ func TestAWrongConfigurationIsRefusedAsAWhole(t *testing.T) {
 		c.Sink.Bucket.Compression = "rar"
 		c.Spool.OnFull = "panic"
 	})
-	path, err := binary()
-	require.NoError(t, err)
-	out, err := exec.Command(path, "-config", p.config, "-check").CombinedOutput()
+	out, err := exec.Command(binary(t), "-config", p.config, "-check").CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 78, exit.ExitCode())
@@ -282,9 +230,7 @@ func TestAStateDirectoryThatCannotBeWrittenIsToldAtTheStart(t *testing.T) {
 	p := newProgram(t)
 	obstacle := filepath.Join(filepath.Dir(p.logs), "state")
 	require.NoError(t, os.WriteFile(obstacle, nil, 0o600))
-	path, err := binary()
-	require.NoError(t, err)
-	out, err := exec.Command(path, "-config", p.config).CombinedOutput()
+	out, err := exec.Command(binary(t), "-config", p.config).CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(out), "state_dir must be writable")
 }
@@ -295,10 +241,8 @@ func TestFilesOfOthersAreReadWherePermitted(t *testing.T) {
 	}
 	p := newProgram(t, func(c *config.Config) { c.Batch.MaxAge = config.Duration(10 * time.Millisecond) })
 	p.user = &syscall.Credential{Uid: 65532, Gid: 65532}
-	path, err := binary()
-	require.NoError(t, err)
 	root := filepath.Dir(p.logs)
-	for _, dir := range []string{filepath.Dir(path), root, filepath.Dir(root)} {
+	for _, dir := range []string{built.Folder(t), root, filepath.Dir(root)} {
 		require.NoError(t, os.Chmod(dir, 0o755))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(root, "state"), 0o700))
@@ -316,5 +260,5 @@ func TestFilesOfOthersAreReadWherePermitted(t *testing.T) {
 	assert.Contains(t, log, "secret.log")
 	require.NoError(t, os.Chmod(filepath.Join(p.logs, "secret.log"), 0o644))
 	require.Eventually(t, func() bool { return strings.Contains(p.saved(), "for root alone\n") }, 10*time.Second, 5*time.Millisecond, "and read as soon as it may be")
-	assert.Zero(t, p.terminate())
+	assert.Zero(t, p.Terminate())
 }

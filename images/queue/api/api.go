@@ -31,7 +31,10 @@
 // Every request but the last line's carries "Authorization: Bearer TOKEN". Every failure is an Error with its status.
 package api
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Limits of names and batches that do not depend on the configuration.
 const (
@@ -199,6 +202,19 @@ type Failure struct {
 	// ErrorTail is the end of standard error.
 	ErrorTail string `json:"error_tail,omitempty"`
 	Worker    string `json:"worker,omitempty"`
+}
+
+// Why is the reason with the last line of standard error, of which at most so many bytes.
+func (f *Failure) Why(most int) string {
+	if f == nil {
+		return "no reason was given"
+	}
+	tail := strings.TrimSpace(f.ErrorTail)
+	last := strings.TrimSpace(tail[strings.LastIndexByte(tail, '\n')+1:])
+	if last == "" {
+		return f.Reason
+	}
+	return f.Reason + ": " + strings.ToValidUTF8(last[:min(len(last), most)], "")
 }
 
 // ResultsAnswer has one entry for each entry of the request, in order: nil where it succeeded.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/api"
@@ -15,6 +14,7 @@ const (
 	// A report that has not changed is repeated, so that the end of the log holds one.
 	reportAgain = 15 * time.Second
 	reportDead  = 5
+	reportBytes = 300 // of an error
 )
 
 // report the progress to the log, for whoever waits for it without reaching the API.
@@ -56,7 +56,7 @@ func (s *Server) progress(ctx context.Context) (*api.Report, error) {
 				return nil, err
 			}
 			for _, i := range dead {
-				out.Dead = append(out.Dead, stage.Name+" "+i.Name+": "+why(i.Failure))
+				out.Dead = append(out.Dead, stage.Name+" "+i.Name+": "+i.Failure.Why(reportBytes))
 			}
 		}
 	}
@@ -67,16 +67,4 @@ func (s *Server) progress(ctx context.Context) (*api.Report, error) {
 		out.Errors = append(out.Errors, "sink: "+status.Sink.Error)
 	}
 	return out, nil
-}
-
-// why is the reason with the last line of standard error.
-func why(f *api.Failure) string {
-	if f == nil {
-		return "no reason was given"
-	}
-	lines := strings.Split(strings.TrimSpace(f.ErrorTail), "\n")
-	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
-		return f.Reason + ": " + cut(last, 300)
-	}
-	return f.Reason
 }

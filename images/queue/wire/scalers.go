@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/image"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/incluster"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale/kubernetes"
@@ -99,12 +100,12 @@ func (s *scalers) run(ctx context.Context) {
 
 // engineOf finds out where the server runs.
 func engineOf(c *config.Scale) (scale.Engine, error) {
-	if os.Getenv(kubernetes.EnvHost) != "" {
+	if os.Getenv(incluster.EnvHost) != "" {
 		sets := map[string]string{}
 		for stage, group := range c.Groups {
 			sets[stage] = c.Instance + "-" + group // as the provider names them
 		}
-		return kubernetes.New(sets, kubernetes.Account)
+		return kubernetes.New(sets, incluster.Account)
 	}
 	return nomad.New(c.Instance, c.Groups)
 }

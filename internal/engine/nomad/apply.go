@@ -25,15 +25,17 @@ const applyAttempts = 5
 
 // Apply writes the variable, the policies, the volumes and then the job, each by check-and-set where Nomad has it.
 func (e *Engine) Apply(ctx context.Context, t *topology.Topology, o engine.ApplyOptions) error {
+	var lost *lostScale
 	for attempt := 1; ; attempt++ {
-		err := e.apply(ctx, t, o)
+		err := e.apply(ctx, t, o, lost)
+		errors.As(err, &lost)
 		if !errors.Is(err, errChanged) || attempt == applyAttempts {
 			return err
 		}
 	}
 }
 
-func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.ApplyOptions) error {
+func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.ApplyOptions, lost *lostScale) error {
 	k := e.resolve(t.Key())
 	was, err := e.readVariable(ctx, k)
 	if err != nil {
@@ -46,6 +48,7 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	if err != nil {
 		return err
 	}
+	lost.restore(job)
 	if job != nil && was.record == nil && !isOurs(job, k) {
 		return &engine.ExistsError{Key: k, Owner: owner(job)}
 	}

@@ -28,7 +28,7 @@ func (e *Engine) register(ctx context.Context, k topology.Key, t *topology.Topol
 		if was == nil || !slices.ContainsFunc(t.Groups, scaled) {
 			return nil
 		}
-		return e.overwritten(ctx, k, t, job, made.JobModifyIndex)
+		return e.overwritten(ctx, k, t, job, was, made.JobModifyIndex)
 	}
 	text := body(err)
 	switch {
@@ -46,12 +46,39 @@ func scaled(g topology.Group) bool {
 	return g.Replicas == nil && g.Identity != topology.ToCompletion
 }
 
-// overwritten finds out whether an autoscaler has undone a registration. Nomad's scaling reads the job, changes the count
-// and writes the whole job back; what was registered in between is lost, since only its read is checked.
-func (e *Engine) overwritten(ctx context.Context, k topology.Key, t *topology.Topology, job *api.Job, index uint64) error {
+// A lostScale is what an autoscaler had chosen when a registration undid it.
+type lostScale struct {
+	index  uint64 // of that registration
+	counts map[string]int
+}
+
+func (l *lostScale) Error() string { return "register: an autoscaler's choice was lost" }
+func (l *lostScale) Unwrap() error { return errChanged }
+
+// restore it in what was read, unless the job has changed once more since.
+func (l *lostScale) restore(job *api.Job) {
+	if l == nil || job == nil || *job.JobModifyIndex != l.index {
+		return
+	}
+	for _, g := range job.TaskGroups {
+		if n, there := l.counts[*g.Name]; there {
+			g.Count = &n
+		}
+	}
+}
+
+// overwritten finds out whether an autoscaler has undone a registration, or the other way round. Nomad's scaling reads the job,
+// changes the count and writes the whole job back; its registration looks at the index and then writes. What is written between
+// the two steps of either is lost.
+func (e *Engine) overwritten(ctx context.Context, k topology.Key, t *topology.Topology, job, was *api.Job, index uint64) error {
 	now, err := e.job(ctx, k)
-	if err != nil || now == nil || *now.JobModifyIndex == index {
+	switch {
+	case err != nil || now == nil:
 		return err
+	case *now.JobModifyIndex == index && *now.Version <= *was.Version+1:
+		return nil
+	case *now.JobModifyIndex == index:
+		return e.lost(ctx, k, t, now)
 	}
 	c, err := e.connect()
 	if err != nil {
@@ -64,6 +91,36 @@ func (e *Engine) overwritten(ctx context.Context, k topology.Key, t *topology.To
 	d := newDiffer(t, k)
 	if d.job(plan.Diff); len(d.out) > 0 {
 		return fmt.Errorf("register %s: it %w", object(k), errChanged)
+	}
+	return nil
+}
+
+// lost is what the version before this one says of how many replicas there should be, if that is something else.
+func (e *Engine) lost(ctx context.Context, k topology.Key, t *topology.Topology, now *api.Job) error {
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	versions, _, _, err := c.Jobs().Versions(k.Name, false, e.query(ctx, k.Namespace))
+	if err != nil {
+		return e.fault("read the versions of "+object(k), err)
+	}
+	is := groupCounts(now)
+	for _, v := range versions { // the newest first
+		if *v.Version >= *now.Version {
+			continue
+		}
+		found := &lostScale{index: *now.JobModifyIndex, counts: map[string]int{}}
+		was := groupCounts(v)
+		for _, g := range t.Groups {
+			if n, there := was[g.Name]; there && scaled(g) && n != is[g.Name] {
+				found.counts[g.Name] = n
+			}
+		}
+		if len(found.counts) > 0 {
+			return found
+		}
+		break
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package nomad
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -49,6 +50,12 @@ func (r *rig) scale(by *api.Client, t *topology.Topology, n int) time.Duration {
 // settled waits until as many workers run, and tells their indexes.
 func (r *rig) settled(t *topology.Topology, n int) []string {
 	r.Helper()
+	held := false
+	defer func() {
+		if !held {
+			r.tell(t)
+		}
+	}()
 	r.eventually(60, func() bool {
 		all := r.of(t, "resize")
 		for _, a := range all {
@@ -58,7 +65,34 @@ func (r *rig) settled(t *topology.Topology, n int) []string {
 		}
 		return len(all) == n
 	}, fmt.Sprintf("%d workers run", n))
+	held = true
 	return sorted(r.of(t, "resize"))
+}
+
+// tell what Nomad knows of an instance, for who must find out why a test failed.
+func (r *rig) tell(t *topology.Topology) {
+	versions, _, _, err := r.client.Jobs().Versions(t.Name, false, nil)
+	r.Log("versions", err)
+	for _, v := range versions {
+		for _, g := range v.TaskGroups {
+			r.Logf("version %d of %s: %s has %d, %v", *v.Version, time.Unix(0, *v.SubmitTime).Format("05.000"), *g.Name, *g.Count, g.Tasks[len(g.Tasks)-1].Env["ROUND"])
+		}
+	}
+	allocs, _, err := r.client.Jobs().Allocations(t.Name, true, nil)
+	r.Log("allocations", err)
+	for _, a := range allocs {
+		r.Logf("%s of version %d: wanted %s (%s), is %s (%s)", a.Name, a.JobVersion, a.DesiredStatus, a.DesiredDescription, a.ClientStatus, a.ClientDescription)
+	}
+	deployments, _, err := r.client.Jobs().Deployments(t.Name, true, nil)
+	r.Log("deployments", err)
+	for _, d := range deployments {
+		r.Logf("of version %d: %s (%s)", d.JobVersion, d.Status, d.StatusDescription)
+	}
+	evals, _, err := r.client.Jobs().Evaluations(t.Name, nil)
+	r.Log("evaluations", err)
+	for _, e := range evals {
+		r.Logf("%s: %s (%s)", e.TriggeredBy, e.Status, e.StatusDescription)
+	}
 }
 
 func TestTheNumberThatAnAutoscalerChoseStays(t *testing.T) {
@@ -230,6 +264,43 @@ func TestAScaleThatUndoesARegistrationIsSeen(t *testing.T) {
 				})
 			}
 			return resp, err
+		})
+	}})
+	roundTo(top, 1, "new")
+	require.NoError(t, late.Apply(within(t, 30), top, engine.ApplyOptions{}))
+	after, err := r.engine.job(within(t, 10), k)
+	require.NoError(t, err)
+	assert.Equal(t, "new", after.TaskGroups[1].Tasks[1].Env["ROUND"])
+	assert.Equal(t, 2, *after.TaskGroups[1].Count)
+	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+	assert.Len(t, r.settled(top, 2), 2)
+}
+
+func TestAScaleThatARegistrationUndoesIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	top := r.pair()
+	r.up(top)
+	k := r.engine.resolve(top.Key())
+	var once sync.Once
+	late := New(Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(q *http.Request) (*http.Response, error) {
+			if q.Method == http.MethodPut && q.URL.Path == "/v1/jobs" {
+				once.Do(func() { // Nomad has looked at the index, then something is written, then the job is
+					was, err := r.engine.job(q.Context(), k)
+					assert.NoError(t, err)
+					r.scale(r.client, top, 2)
+					now, err := r.engine.job(q.Context(), k)
+					assert.NoError(t, err)
+					raw, err := io.ReadAll(q.Body)
+					assert.NoError(t, err)
+					index := func(j *api.Job) string { return fmt.Sprintf(`"JobModifyIndex":%d,`, *j.JobModifyIndex) }
+					changed := strings.ReplaceAll(string(raw), index(was), index(now))
+					assert.NotEqual(t, string(raw), changed)
+					q.Body, q.ContentLength = io.NopCloser(strings.NewReader(changed)), int64(len(changed))
+				})
+			}
+			return next.RoundTrip(q)
 		})
 	}})
 	roundTo(top, 1, "new")

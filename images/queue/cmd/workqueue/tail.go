@@ -83,22 +83,10 @@ func (p *program) deadLetters(ctx context.Context, s api.Status) error {
 			return err
 		}
 		for _, i := range page.Items {
-			fmt.Fprintf(p.errors, "  %s: %s\n", i.Name, why(i.Failure))
+			fmt.Fprintf(p.errors, "  %s: %s\n", i.Name, i.Failure.Why(api.ErrorTailBytes))
 		}
 	}
 	return errQuiet
-}
-
-// why is the reason with the last line of standard error.
-func why(f *api.Failure) string {
-	if f == nil {
-		return "no reason was given"
-	}
-	lines := strings.Split(strings.TrimSpace(f.ErrorTail), "\n")
-	if last := lines[len(lines)-1]; last != "" {
-		return f.Reason + ": " + last
-	}
-	return f.Reason
 }
 
 // A bar shows progress: in place on a terminal, else a line whenever another twentieth is done.

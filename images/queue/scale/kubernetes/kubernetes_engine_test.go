@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/incluster"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
 )
 
@@ -78,8 +79,8 @@ func newRig(t *testing.T) *rig {
 	r.write("ca.crt", string(authority))
 	server, err := url.Parse(cluster("server"))
 	require.NoError(t, err)
-	t.Setenv(EnvHost, server.Hostname())
-	t.Setenv(EnvPort, server.Port())
+	t.Setenv(incluster.EnvHost, server.Hostname())
+	t.Setenv(incluster.EnvPort, server.Port())
 	return r
 }
 
@@ -179,12 +180,12 @@ func TestRefusalsAreClear(t *testing.T) {
 	_, err = e.Replicas(ctx, "resize")
 	assert.ErrorContains(t, err, "have not been made yet, or were deleted")
 
-	t.Setenv(EnvPort, "1")
+	t.Setenv(incluster.EnvPort, "1")
 	_, err = r.engine().Replicas(ctx, "resize")
 	assert.ErrorContains(t, err, "connection refused")
 	_, err = New(nil, t.TempDir())
 	assert.ErrorContains(t, err, "no service account is mounted")
-	t.Setenv(EnvHost, "")
+	t.Setenv(incluster.EnvHost, "")
 	_, err = New(nil, r.account)
 	assert.ErrorContains(t, err, "does not run in a Pod")
 }
