@@ -35,7 +35,7 @@ resource "pattern_scatter_gather" "above" {
 func TestAScatterGatherIsATargetOfAnother(t *testing.T) {
 	image := must(t, "TEST_SEARCH_LEAF_IMAGE") // any with Python
 	on(t, func(s *stage) {
-		s.write(s.provider())
+		s.write(s.providerOfThisRun())
 		s.example("guides/first-scatter-gather", nil)
 		s.edit("main.tf", "docker.io/library/python:3-slim", image)
 		s.apply()

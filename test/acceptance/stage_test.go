@@ -113,6 +113,13 @@ func (s *stage) provider() object {
 	return object{s.name(): s.signIn(s.proxy)}
 }
 
+// providerOfThisRun has the framework images as this run has built them.
+func (s *stage) providerOfThisRun() object {
+	p := s.provider()
+	p["images"] = object{"repository": must(s.T, "PATTERN_IMAGES_REPOSITORY"), "tag": must(s.T, "PATTERN_IMAGES_TAG")}
+	return p
+}
+
 // runs writes a configuration whose instances are these, by their names.
 func (s *stage) runs(instances ...object) {
 	s.Helper()

@@ -11,8 +11,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -50,23 +50,19 @@ func workQueue(stages object) object {
 // onQueue runs a test body on each engine, with the images of this run.
 func onQueue(t *testing.T, body func(s *stage)) {
 	t.Helper()
-	for _, v := range []string{"PATTERN_IMAGES_REPOSITORY", "PATTERN_IMAGES_TAG", "TEST_WEB_IMAGE"} {
-		must(t, v)
-	}
+	must(t, "TEST_WEB_IMAGE")
 	on(t, body)
 }
 
 // works writes a configuration with this work queue, and other resources, with framework images as this run has built them.
 func (s *stage) works(q object, others ...object) {
 	s.Helper()
-	p := s.provider()
-	p["images"] = object{"repository": os.Getenv("PATTERN_IMAGES_REPOSITORY"), "tag": os.Getenv("PATTERN_IMAGES_TAG")}
 	q = with(q, object{"name": s.queue()})
 	resources := object{"pattern_work_queue": object{"work": q}}
 	for _, o := range others {
 		maps.Copy(resources, o)
 	}
-	s.write(p, object{"resource": resources})
+	s.write(s.providerOfThisRun(), object{"resource": resources})
 }
 
 // queue is the name of the instance: another one in each namespace, since a Nomad node has one volume of a name.

@@ -1,7 +1,10 @@
 import http.server
 import json
 import os
+import signal
+import sys
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 shard = int(os.environ["PATTERN_SHARD"])
 
 
