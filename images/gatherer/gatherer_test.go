@@ -1,7 +1,10 @@
 package main_test
 
 import (
+	"net"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/imagetest"
 )
 
 func TestARequestGoesToAllShardsUnchanged(t *testing.T) {
@@ -179,4 +183,30 @@ func TestATerminationFailsNobody(t *testing.T) {
 		refused++
 	}
 	assert.Zero(t, <-code)
+}
+
+func TestWhoIsReadyListens(t *testing.T) {
+	l := newLeaf(t, says(`[]`))
+	for range 5 {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		address := free.Addr().String()
+		free.Close()
+		g := newGatherer(t, topK, one(l))
+		g.config.Listen = address
+		g.Process = imagetest.Start(t, exec.Command(filepath.Join(built.Folder(t), "gatherer"), "-config", g.write()))
+		require.Eventually(t, func() bool {
+			g.management = g.logged("starting", "management")
+			return g.management != ""
+		}, within, time.Millisecond)
+		status := 0
+		for end := time.Now().Add(within); status != http.StatusOK && time.Now().Before(end); {
+			status, _ = g.manage("/health/ready")
+		}
+		require.Equal(t, http.StatusOK, status)
+		c, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		c.Close()
+		g.Terminate()
+	}
 }

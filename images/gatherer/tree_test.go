@@ -125,6 +125,35 @@ func TestAnAnswerIsShared(t *testing.T) {
 	assert.NotEmpty(t, g.metric(`gatherer_coalesced_total{level="0"}`))
 }
 
+func TestParentsShareOnlyAnswersOfTheSameShards(t *testing.T) {
+	parent := newGatherer(t, topK, one(newLeaf(t, says(`[{"id":0,"score":1}]`))), one(newLeaf(t, says(`[{"id":1,"score":1}]`))))
+	parent.config.Node = config.Node{Name: "parent 1.0", Level: 1, Depth: 2}
+	parent.config.Policy = config.Policy{Coalesce: true, Cache: &config.Cache{TTL: config.Duration(time.Hour)}}
+	parent.start()
+	for shard, want := range []string{`[{"id":0,"score":1}]`, `[{"id":1,"score":1}]`} {
+		got := parent.do(http.MethodGet, "/q", "", contract.HeaderLevel, "1", contract.HeaderAsk, fmt.Sprint(shard))
+		assert.JSONEq(t, want, got.body)
+	}
+}
+
+func TestAHeadIsAnsweredAsAGetWithoutItsBody(t *testing.T) {
+	for _, protocol := range []string{"", "h2c"} {
+		l := newLeaf(t, says(`[{"id":"x","score":1}]`))
+		g := newGatherer(t, topK, one(l))
+		g.config.Children[0].Protocol = protocol
+		g.start()
+		for range 3 {
+			head := g.do(http.MethodHead, "/q", "")
+			assertOK(t, head)
+			assert.Empty(t, head.body)
+			get := g.get("/q")
+			assertOK(t, get)
+			assert.Equal(t, get.header.Get("Content-Length"), head.header.Get("Content-Length"))
+		}
+		assert.Equal(t, 6, l.asked(), "none was asked again")
+	}
+}
+
 func TestWhatIsNotWholeOrNotToBeKeptIsNotKept(t *testing.T) {
 	l, other := newLeaf(t, says(`[]`)), newLeaf(t, says(`[]`))
 	g := newGatherer(t, topK, one(l), one(other))

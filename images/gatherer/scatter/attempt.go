@@ -107,7 +107,7 @@ func (c *call) ask(f *flight, k kind, number int) (answered, again bool, why str
 	begun := time.Now()
 	span := c.g.r.Span.Child(c.child.Name, f.replica.Address)
 	request := upstream.Request{ // its time is the gathering's, which cancels it
-		Method: c.g.r.Method, Head: c.head, Body: c.g.r.Body,
+		Method: c.g.r.method(), Head: c.head, Body: c.g.r.Body,
 		Extra: c.extra(number, c.g.deadline.Sub(begun), span),
 	}
 	response, err := f.replica.Pool().Do(&f.Call, &request)

@@ -51,10 +51,7 @@ func named(connection []string, name string) bool {
 
 // head of a request to children that have one host in common, up to what is one attempt's own.
 func (r *Request) head(prefix, host string, shards int) []byte {
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet // without the answers nobody knows what a merge would make of them
-	}
+	method := r.method()
 	out := make([]byte, 0, len(method)+len(prefix)+len(r.Target)+len(host)+len(r.Header)+96)
 	out = append(out, method...)
 	out = append(out, ' ')
@@ -68,6 +65,14 @@ func (r *Request) head(prefix, host string, shards int) []byte {
 	out = append(out, "Accept-Encoding: identity\r\n"+contract.HeaderShards+": "...)
 	out = strconv.AppendInt(out, int64(shards), 10)
 	return append(out, "\r\n"...)
+}
+
+// method that children are asked by.
+func (r *Request) method() string {
+	if r.Method == http.MethodHead {
+		return http.MethodGet // without the answers nobody knows what a merge would make of them
+	}
+	return r.Method
 }
 
 // extra lines of one attempt.

@@ -12,16 +12,18 @@ import (
 // shardsSegment of a path's template is where shards are named.
 const shardsSegment = "{shards}"
 
-// An asker finds out which shards a request is for.
+// An asker finds out which shards a request is for. A parent is told by the level above, a root by the client.
 type asker struct {
-	header string
+	header string   // that names them, or
 	path   []string // segments of the template
 	shards int
 }
 
 func newAsker(c *config.Config) asker {
 	a := asker{shards: c.Shards}
-	if p := c.Policy.Prune; p != nil {
+	if p := c.Policy.Prune; c.Node.Level > 0 {
+		a.header = contract.HeaderAsk
+	} else if p != nil {
 		if a.header = p.Header; p.Path != "" {
 			a.path = strings.Split(strings.Trim(p.Path, "/"), "/")
 		}
@@ -29,15 +31,10 @@ func newAsker(c *config.Config) asker {
 	return a
 }
 
-// asked gives the shards that are asked for; nil is all. A parent is told by the level above, a root by the client.
-func (a asker) asked(r *http.Request, level int, own map[int]bool) (map[int]bool, error) {
-	text, where := "", ""
-	switch {
-	case level > 0:
-		text, where = r.Header.Get(contract.HeaderAsk), contract.HeaderAsk
-	case a.header != "":
-		text, where = r.Header.Get(a.header), a.header
-	case a.path != nil:
+// asked gives the shards that are asked for; nil is all.
+func (a asker) asked(r *http.Request, own map[int]bool) (map[int]bool, error) {
+	text, where := r.Header.Get(a.header), a.header
+	if a.path != nil {
 		text, where = a.named(r.URL.Path), "the path"
 	}
 	if text == "" {

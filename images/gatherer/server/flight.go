@@ -14,10 +14,8 @@ func (t *task) key(r *http.Request) string {
 	b.WriteString(r.Host)
 	b.WriteByte('\n')
 	b.WriteString(t.request.Target)
-	if header := t.p.ask.header; header != "" {
-		b.WriteByte('\n')
-		b.WriteString(r.Header.Get(header))
-	}
+	b.WriteByte('\n')
+	b.WriteString(r.Header.Get(t.p.ask.header))
 	for _, name := range t.p.vary {
 		b.WriteByte('\n')
 		b.WriteString(strings.Join(slices.Clone(r.Header[name]), "\x00"))

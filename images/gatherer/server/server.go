@@ -95,7 +95,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.plan.Load()
-	asked, err := p.ask.asked(r, s.node.Level, p.own)
+	asked, err := p.ask.asked(r, p.own)
 	if err != nil {
 		s.refuse(w, http.StatusBadRequest, err.Error())
 		return

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -75,6 +76,13 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 	for name, check := range checks {
 		rt.Ready.Add(name, check)
 	}
+	var listening atomic.Bool
+	rt.Ready.Add("listening", func(context.Context) error {
+		if !listening.Load() {
+			return errors.New("it does not listen for requests yet: it does when the other checks hold for the first time")
+		}
+		return nil
+	})
 	if tracer != nil {
 		rt.Process.Go("send spans", tracer.Run)
 	}
@@ -85,6 +93,7 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 		if err != nil || listener == nil {
 			return err
 		}
+		listening.Store(true)
 		rt.Log.Info("serving", "address", listener.Addr().String())
 		if err := api.Serve(netutil.LimitListener(listener, c.Limits.Connections)); !errors.Is(err, http.ErrServerClosed) {
 			return err
