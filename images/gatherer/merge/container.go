@@ -16,6 +16,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/contract"
 	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/trace"
+	"github.com/container-patterns/terraform-provider-pattern/images/gatherer/upstream"
 )
 
 // container is the developer's server.
@@ -29,7 +30,13 @@ type container struct {
 func newClient(keep bool) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return upstream.Quick(c), nil
+			},
 			MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second, DisableCompression: true, DisableKeepAlives: !keep, MaxResponseHeaderBytes: 32 << 10,
 			WriteBufferSize: 32 << 10, ReadBufferSize: 32 << 10,
 		},

@@ -142,7 +142,7 @@ func (p *Pool) dial(c *Call, deadline time.Time) (*conn, error) {
 		}
 		return nil, &DialError{Address: p.address, Err: err}
 	}
-	cn := newConn(inner, p)
+	cn := newConn(Quick(inner), p)
 	p.mu.Lock()
 	p.open++
 	p.mu.Unlock()
