@@ -1,0 +1,264 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
+)
+
+// Status of an election, as one elector knows it.
+type Status struct {
+	// Leader is the member that holds the seat; "" if nobody does. Address is where it is reached.
+	Leader, Address string
+	// Self: this elector holds it, and for so long no other can.
+	Self      bool
+	ExpiresIn time.Duration
+	// Term grows with each leader; it is the fencing token.
+	Term uint64
+}
+
+// What may be wrong with what is asked for.
+var (
+	ErrUnknown   = errors.New("there is no such election")
+	ErrNotLeader = errors.New("another one leads")
+	ErrNobody    = errors.New("there is no such member that is ready and stands")
+)
+
+// Status of an election.
+func (a *Agent) Status(name string) (Status, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key, ok := a.record[name]
+	if !ok {
+		return Status{}, ErrUnknown
+	}
+	s := a.held[key].Seats[name]
+	out := Status{Leader: s.Member, Term: s.Term}
+	if s.Session != "" {
+		if v := a.slots[s.Slot]; v.ID == s.Session {
+			out.Address = v.Address
+		}
+	}
+	if left := a.own.valid - a.Clock.Now(); a.holds(s) && left > 0 && !a.leaving[name] {
+		out.Self, out.ExpiresIn = true, left
+	} else if a.holds(s) {
+		out.Leader, out.Address = "", "" // it is not known who leads
+	}
+	return out, nil
+}
+
+// holds tells whether a seat is this session's.
+func (a *Agent) holds(s seat) bool {
+	return s.Session != "" && a.own.slot >= 0 && s.Session == a.own.ID
+}
+
+// Changed gives a channel that is closed when something changes after an index, and the index now.
+func (a *Agent) Changed() (<-chan struct{}, uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed, a.index
+}
+
+// Stand for an election, or do so no more, which resigns from it.
+func (a *Agent) Stand(ctx context.Context, name string, stands bool) error {
+	a.mu.Lock()
+	if _, ok := a.record[name]; !ok {
+		a.mu.Unlock()
+		return ErrUnknown
+	}
+	a.stands[name] = stands
+	a.notify()
+	a.mu.Unlock()
+	if stands {
+		return nil
+	}
+	if err := a.Resign(ctx, name, ""); err != nil && !errors.Is(err, ErrNotLeader) {
+		return err
+	}
+	return nil
+}
+
+// Resign from a seat, in favour of a member, or "" for whoever takes it. From the call on this elector is not the leader.
+func (a *Agent) Resign(ctx context.Context, name, to string) error {
+	a.mu.Lock()
+	key, ok := a.record[name]
+	if !ok {
+		a.mu.Unlock()
+		return ErrUnknown
+	}
+	if !a.holds(a.held[key].Seats[name]) {
+		a.mu.Unlock()
+		return ErrNotLeader
+	}
+	next := seat{}
+	if to != "" {
+		if next, ok = a.member(to); !ok {
+			a.mu.Unlock()
+			return ErrNobody
+		}
+	}
+	a.leaving[name] = true
+	a.notify()
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.leaving, name)
+		a.notify()
+		a.mu.Unlock()
+	}()
+	return a.change(ctx, key, func(all map[string]seat) bool {
+		was := all[name]
+		if !a.holds(was) {
+			return false
+		}
+		s := next
+		s.Term = was.Term
+		if s.Session != "" {
+			s.Term++
+		}
+		all[name] = s
+		return true
+	})
+}
+
+// member gives the seat of a member that lives.
+func (a *Agent) member(name string) (seat, bool) {
+	for slot, v := range a.slots {
+		if v.Member == name && v.ID != "" && !v.Ended && v.Ready {
+			return seat{Session: v.ID, Slot: slot, Member: name}, true
+		}
+	}
+	return seat{}, false
+}
+
+// change the seats of a record, as long as there is something to change, over conflicts.
+func (a *Agent) change(ctx context.Context, key string, edit func(map[string]seat) bool) error {
+	for {
+		a.mu.Lock()
+		v := a.held[key]
+		next := seats{Revision: v.Revision + 1, Seats: maps.Clone(v.Seats)}
+		edited := edit(next.Seats)
+		version := v.version
+		a.mu.Unlock()
+		if !edited {
+			return nil
+		}
+		is, err := a.put(ctx, key, next, version)
+		if err == nil {
+			a.observe(store.Record{Key: key, Value: encode(next), Version: is})
+			return nil
+		}
+		// After a conflict, and after any other error, the record says what is.
+		r, readErr := a.get(ctx, key)
+		if readErr != nil {
+			return errors.Join(err, readErr)
+		}
+		a.observe(r)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// take the free seats that it stands for.
+func (a *Agent) take(ctx context.Context) {
+	for _, key := range slices.Sorted(maps.Keys(a.shared)) {
+		if !a.sure(ctx, key) {
+			continue
+		}
+		err := a.change(ctx, key, func(all map[string]seat) bool {
+			if a.own.slot < 0 || a.Clock.Now() >= a.own.valid || !a.ready {
+				return false
+			}
+			edited := false
+			for _, name := range a.shared[key] {
+				if s := all[name]; a.stands[name] && a.free(s) {
+					all[name] = seat{Session: a.own.ID, Slot: a.own.slot, Member: a.Member, Term: s.Term + 1}
+					edited = true
+				}
+			}
+			return edited
+		})
+		if err != nil && ctx.Err() == nil {
+			a.Log.Warn("free seats were not taken", "record", key, "error", err.Error())
+		}
+	}
+}
+
+// free tells whether nobody holds a seat, for certain.
+func (a *Agent) free(s seat) bool { return s.Session == "" || a.over[s.Session] }
+
+// sure finds out whether the sessions that hold seats of a record have ended, where it seems so: what is told of one record may be
+// later than what is told of another. It tells whether the record is known.
+func (a *Agent) sure(ctx context.Context, key string) bool {
+	a.mu.Lock()
+	v := a.held[key]
+	known := v.known
+	doubtful := map[string]int{}
+	for _, s := range v.Seats {
+		if s.Session != "" && !a.over[s.Session] && s.Session != a.own.ID && (!a.slots[s.Slot].known || a.slots[s.Slot].ID != s.Session) {
+			doubtful[s.Session] = s.Slot
+		}
+	}
+	a.mu.Unlock()
+	for id, slot := range doubtful {
+		r, err := a.get(ctx, slotKey(slot))
+		if err != nil {
+			continue
+		}
+		a.observe(r)
+		is, err := decode[session](r)
+		if err == nil && (is.ID != id || is.Ended) {
+			a.mu.Lock()
+			a.over[id] = true
+			a.mu.Unlock()
+		}
+	}
+	return known
+}
+
+// Leave hands over or gives up all seats, and ends the session.
+func (a *Agent) Leave(ctx context.Context) {
+	a.mu.Lock()
+	a.ready = false
+	mine := map[string]string{}
+	for key, names := range a.shared {
+		for _, name := range names {
+			if a.holds(a.held[key].Seats[name]) {
+				mine[name] = a.heir()
+			}
+		}
+	}
+	a.mu.Unlock()
+	for name, heir := range mine {
+		if err := a.Resign(ctx, name, heir); err != nil && !errors.Is(err, ErrNotLeader) {
+			a.Log.Warn("a seat was not handed over: it is free when the lease has run out", "election", name, "error", err.Error())
+		}
+	}
+	a.mu.Lock()
+	was, next := a.own, a.own.session
+	a.own = own{slot: -1}
+	a.mu.Unlock()
+	if was.slot < 0 {
+		return
+	}
+	next.Revision++
+	next.Ended, next.Ready = true, false
+	if _, err := a.put(ctx, slotKey(was.slot), next, was.version); err != nil {
+		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
+	}
+}
+
+// heir is who gets a seat of one who leaves: a member that is ready; "" if there is none.
+func (a *Agent) heir() string {
+	for slot, v := range a.slots {
+		if slot != a.own.slot && v.ID != "" && !v.Ended && v.Ready {
+			return v.Member
+		}
+	}
+	return ""
+}

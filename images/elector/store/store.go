@@ -1,0 +1,34 @@
+// Package store is what electors agree by: a few records, each of which is changed only by who knows its last version.
+//
+// That is all that a backend has to offer. Leases of Kubernetes have it by their resourceVersion, variables of Nomad by their
+// ModifyIndex, and a log that the electors replicate among themselves by its own index.
+package store
+
+import (
+	"context"
+	"errors"
+)
+
+// A Record is one of the table.
+type Record struct {
+	Key string
+	// Value is nil of a record that is not there.
+	Value []byte
+	// Version is another one after each change, and "" of a record that is not there.
+	Version string
+}
+
+// ErrConflict is what Put gives when the record has another version than the one that was named. Nothing was written.
+var ErrConflict = errors.New("the record has changed meanwhile")
+
+// A Store is safe for concurrent use.
+type Store interface {
+	// Get a record as it is now, and not as it was a while ago: what was put before by anybody, and acknowledged, is seen.
+	Get(ctx context.Context, key string) (Record, error)
+	// Put a value if the record still has a version, "" if it should not be there yet, and give the new version. After any
+	// error but ErrConflict nobody knows whether it was written.
+	Put(ctx context.Context, key string, value []byte, version string) (string, error)
+	// Watch tells of records with these keys as they are and whenever they change, until the context ends. What is told may be late,
+	// and changes that follow each other quickly may be told as one; it never goes back.
+	Watch(ctx context.Context, keys []string, tell func(Record))
+}
