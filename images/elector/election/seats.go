@@ -262,3 +262,19 @@ func (a *Agent) heir() string {
 	}
 	return ""
 }
+
+// Term of an election: as this elector knows it where it leads itself, and as the store has it otherwise.
+func (a *Agent) Term(ctx context.Context, name string) (uint64, error) {
+	s, err := a.Status(name)
+	if err != nil || s.Self {
+		return s.Term, err
+	}
+	key := a.record[name]
+	r, err := a.get(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	a.observe(r)
+	s, err = a.Status(name)
+	return s.Term, err
+}
