@@ -49,7 +49,9 @@ type Options struct {
 	Sets      map[string]int
 	// Auto has it stand for all elections; otherwise it does where Stand was called.
 	Auto bool
-	Log  *slog.Logger
+	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader. Nil is nothing.
+	Demoted func(ctx context.Context, election string)
+	Log     *slog.Logger
 }
 
 // An Agent is one elector. It is safe for concurrent use.
@@ -58,14 +60,16 @@ type Agent struct {
 	// shared are the records of seats, by key, with the elections in each.
 	shared map[string][]string
 	record map[string]string // of an election
+	sets   map[string][]string
 
 	mu      sync.Mutex
 	own     own
 	slots   []slotView
 	held    map[string]*seatsView
 	stands  map[string]bool
-	leaving map[string]bool // seats that it holds and gives away
-	over    map[string]bool // sessions that have ended for certain
+	leaving map[string]bool          // seats that it holds and gives away
+	yields  map[string]time.Duration // until when it leaves seats that it has resigned from to others
+	over    map[string]bool          // sessions that have ended for certain
 	ready   bool
 	changed chan struct{} // closed at the next change
 	index   uint64        // of changes
@@ -100,9 +104,12 @@ type seatsView struct {
 // New makes an Agent, which does nothing before Run.
 func New(o Options) *Agent {
 	a := &Agent{
-		Options: o, shared: map[string][]string{}, record: map[string]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
-		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]bool{}, over: map[string]bool{}, ready: true,
+		Options: o, shared: map[string][]string{}, record: map[string]string{}, sets: map[string][]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
+		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]bool{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+	if a.Demoted == nil {
+		a.Demoted = func(context.Context, string) {}
 	}
 	add := func(key, name string) {
 		a.shared[key], a.record[name] = append(a.shared[key], name), key
@@ -117,6 +124,7 @@ func New(o Options) *Agent {
 	for _, set := range slices.Sorted(maps.Keys(o.Sets)) {
 		for shard := range o.Sets[set] {
 			add(recordOfShard(set, shard), ShardName(set, shard))
+			a.sets[set] = append(a.sets[set], ShardName(set, shard))
 		}
 	}
 	return a
@@ -142,6 +150,7 @@ func (a *Agent) Run(ctx context.Context) {
 			a.renew(ctx)
 			a.end(ctx)
 			a.take(ctx)
+			a.give(ctx)
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
 		}
@@ -251,8 +260,11 @@ func (a *Agent) lost() {
 func (a *Agent) renew(ctx context.Context) {
 	a.mu.Lock()
 	if a.own.slot < 0 {
+		joins := a.ready // who has left stays away
 		a.mu.Unlock()
-		a.join(ctx)
+		if joins {
+			a.join(ctx)
+		}
 		return
 	}
 	was, next := a.own, a.own.session

@@ -100,29 +100,11 @@ func (a *Agent) Resign(ctx context.Context, name, to string) error {
 			a.mu.Unlock()
 			return ErrNobody
 		}
+	} else {
+		a.yields[name] = a.Clock.Now() + a.Lease.Duration
 	}
-	a.leaving[name] = true
-	a.notify()
 	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		delete(a.leaving, name)
-		a.notify()
-		a.mu.Unlock()
-	}()
-	return a.change(ctx, key, func(all map[string]seat) bool {
-		was := all[name]
-		if !a.holds(was) {
-			return false
-		}
-		s := next
-		s.Term = was.Term
-		if s.Session != "" {
-			s.Term++
-		}
-		all[name] = s
-		return true
-	})
+	return a.handOver(ctx, map[string]seat{name: next})
 }
 
 // member gives the seat of a member that lives.
@@ -175,8 +157,15 @@ func (a *Agent) take(ctx context.Context) {
 				return false
 			}
 			edited := false
+			shares := map[string]string{}
+			if a.Auto {
+				shares = a.shares()
+			}
 			for _, name := range a.shared[key] {
-				if s := all[name]; a.stands[name] && a.free(s) {
+				if to, shared := shares[name]; shared && to != a.own.ID {
+					continue // another one's
+				}
+				if s := all[name]; a.stands[name] && a.free(s) && a.Clock.Now() >= a.yields[name] {
 					all[name] = seat{Session: a.own.ID, Slot: a.own.slot, Member: a.Member, Term: s.Term + 1}
 					edited = true
 				}
@@ -225,42 +214,48 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 func (a *Agent) Leave(ctx context.Context) {
 	a.mu.Lock()
 	a.ready = false
-	mine := map[string]string{}
-	for key, names := range a.shared {
+	gifts, next := map[string]seat{}, 0
+	heirs := a.heirs()
+	for _, names := range a.shared {
 		for _, name := range names {
-			if a.holds(a.held[key].Seats[name]) {
-				mine[name] = a.heir()
+			if !a.holds(a.held[a.record[name]].Seats[name]) {
+				continue
+			}
+			gifts[name] = seat{}
+			if len(heirs) > 0 {
+				gifts[name] = heirs[next%len(heirs)]
+				next++
 			}
 		}
 	}
 	a.mu.Unlock()
-	for name, heir := range mine {
-		if err := a.Resign(ctx, name, heir); err != nil && !errors.Is(err, ErrNotLeader) {
-			a.Log.Warn("a seat was not handed over: it is free when the lease has run out", "election", name, "error", err.Error())
+	if len(gifts) > 0 {
+		if err := a.handOver(ctx, gifts); err != nil {
+			a.Log.Warn("seats were not handed over: they are free when the lease has run out", "error", err.Error())
 		}
 	}
 	a.mu.Lock()
-	was, next := a.own, a.own.session
+	was, last := a.own, a.own.session
 	a.own = own{slot: -1}
 	a.mu.Unlock()
 	if was.slot < 0 {
 		return
 	}
-	next.Revision++
-	next.Ended, next.Ready = true, false
-	if _, err := a.put(ctx, slotKey(was.slot), next, was.version); err != nil {
+	last.Revision++
+	last.Ended, last.Ready = true, false
+	if _, err := a.put(ctx, slotKey(was.slot), last, was.version); err != nil {
 		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
 	}
 }
 
-// heir is who gets a seat of one who leaves: a member that is ready; "" if there is none.
-func (a *Agent) heir() string {
+// heirs are the seats for those that may get what one who leaves has held.
+func (a *Agent) heirs() (all []seat) {
 	for slot, v := range a.slots {
 		if slot != a.own.slot && v.ID != "" && !v.Ended && v.Ready {
-			return v.Member
+			all = append(all, seat{Session: v.ID, Slot: slot, Member: v.Member})
 		}
 	}
-	return ""
+	return all
 }
 
 // Term of an election: as this elector knows it where it leads itself, and as the store has it otherwise.
@@ -278,3 +273,13 @@ func (a *Agent) Term(ctx context.Context, name string) (uint64, error) {
 	s, err = a.Status(name)
 	return s.Term, err
 }
+
+// Joined tells whether it has a session, and is known to the others.
+func (a *Agent) Joined() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.own.slot >= 0
+}
+
+// Names of all elections, those of sets among them, sorted.
+func (a *Agent) Names() []string { return slices.Sorted(maps.Keys(a.record)) }

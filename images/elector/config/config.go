@@ -1,0 +1,81 @@
+// Package config is the public face of the elector: the file that it reads at start, its defaults and its rules.
+//
+// Who writes the file (a pattern, or a person) imports this package and nothing else of the image. It holds no secret.
+package config
+
+import "github.com/container-patterns/terraform-provider-pattern/images/internal/settings"
+
+// Duration is written as Go writes it: "1m30s".
+type Duration = settings.Duration
+
+// Config is the whole file. Nothing of it changes while the elector runs but its log.
+type Config struct {
+	settings.Settings
+	// Listen is where the API is, for the containers of the group only. Default: "127.0.0.1:4040".
+	Listen string `json:"listen,omitempty"`
+	// Member is this elector's name, unique among those that live. ${NAME} is replaced by that environment variable. Default:
+	// ${HOSTNAME}.
+	Member string `json:"member,omitempty"`
+	// Address that others may reach the member's application at, which is told with who leads; ${NAME} as above. May be empty.
+	Address string `json:"address,omitempty"`
+	// Elections by their names.
+	Elections []string `json:"elections,omitempty"`
+	// Sets of elections, by their names with their numbers of shards.
+	Sets map[string]int `json:"sets,omitempty"`
+	// Slots are how many electors there can be at once, those that come and those that go among them. Default: 8.
+	Slots int   `json:"slots,omitempty"`
+	Lease Lease `json:"lease,omitzero"`
+	// Campaign is "auto" (default): the elector stands for all elections as long as it is ready; or "app": it does where the
+	// application has asked it to, and renews.
+	Campaign string  `json:"campaign,omitempty"`
+	Backend  Backend `json:"backend"`
+	// Callbacks tell the application, besides the API.
+	Callbacks Callbacks `json:"callbacks,omitzero"`
+}
+
+// Lease rules how long a leader may be silent.
+type Lease struct {
+	// Duration that others wait for a sign of life before they take over. Default: "6s".
+	Duration Duration `json:"duration,omitempty"`
+	// RenewDeadline after which a leader that could not renew calls itself so no more; shorter than Duration, by a margin for
+	// clocks that do not go alike. Default: three quarters of Duration.
+	RenewDeadline Duration `json:"renew_deadline,omitempty"`
+	// RetryPeriod between renewals. Default: a quarter of Duration.
+	RetryPeriod Duration `json:"retry_period,omitempty"`
+}
+
+// Backend is exactly one.
+type Backend struct {
+	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
+	Nomad      *Nomad      `json:"nomad,omitempty"`
+}
+
+// Kubernetes keeps the table in Leases.
+type Kubernetes struct {
+	// Prefix of their names.
+	Prefix string `json:"prefix"`
+	// Account is the folder of the service account. Default: where Kubernetes mounts it.
+	Account string `json:"account,omitempty"`
+}
+
+// Nomad keeps the table in variables.
+type Nomad struct {
+	// Path that they are below.
+	Path string `json:"path"`
+}
+
+// Callbacks are posted to the application.
+type Callbacks struct {
+	// OnElected is posted when this elector has become the leader of an election, OnDemoted when it is no more, or is about to
+	// resign: it waits for the answer, at most for Timeout, before it does.
+	OnElected string `json:"on_elected,omitempty"`
+	OnDemoted string `json:"on_demoted,omitempty"`
+	// Timeout of a callback. Default: "1s".
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Campaigns.
+const (
+	CampaignAuto = "auto"
+	CampaignApp  = "app"
+)

@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// What holds where the file says nothing.
+const (
+	// Port that the API is at on localhost by default: that of the elector of old.
+	Port            = 4040
+	defaultDuration = 6 * time.Second
+	defaultTimeout  = time.Second
+	defaultSlots    = 8
+)
+
+// Bounds of what a file may ask for.
+const (
+	MaxElections = 32   // each is watched by itself
+	MaxShards    = 4096 // of all sets together
+	MaxSlots     = 256
+	leastRetry   = 50 * time.Millisecond
+)
+
+// Name of an election or a set.
+var Name = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// SetDefaults fills in what is missing.
+func (c *Config) SetDefaults() {
+	if c.Listen == "" {
+		c.Listen = fmt.Sprintf("127.0.0.1:%d", Port)
+	}
+	if c.Member == "" {
+		c.Member = "${HOSTNAME}"
+	}
+	if c.Slots == 0 {
+		c.Slots = defaultSlots
+	}
+	if c.Campaign == "" {
+		c.Campaign = CampaignAuto
+	}
+	if c.Callbacks.Timeout == 0 {
+		c.Callbacks.Timeout = Duration(defaultTimeout)
+	}
+	c.Lease.SetDefaults()
+}
+
+// SetDefaults of what follows from the duration.
+func (l *Lease) SetDefaults() {
+	if l.Duration == 0 {
+		l.Duration = Duration(defaultDuration)
+	}
+	if l.RenewDeadline == 0 {
+		l.RenewDeadline = l.Duration * 3 / 4
+	}
+	if l.RetryPeriod == 0 {
+		l.RetryPeriod = l.Duration / 4
+	}
+}
+
+// Validate returns every fault at once, or nil. It expects the defaults to be set (SetDefaults) and changes nothing.
+func (c *Config) Validate() error {
+	var all *multierror.Error
+	add := func(path, format string, args ...any) {
+		all = multierror.Append(all, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
+	}
+	var inner *multierror.Error
+	if err := c.Settings.Validate(); errors.As(err, &inner) {
+		all = multierror.Append(all, inner.Errors...)
+	}
+	if host, _, err := net.SplitHostPort(c.Listen); err != nil {
+		add("listen", "must be HOST:PORT, got %q", c.Listen)
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		add("listen", "must be an address of the loopback, since whoever reaches the API may resign for others, got %q", c.Listen)
+	}
+	if len(c.Elections) == 0 && len(c.Sets) == 0 {
+		add("elections", "must name at least one election, or a set of them")
+	}
+	if len(c.Elections) > MaxElections {
+		add("elections", "must be at most %d, got %d: make a set of them", MaxElections, len(c.Elections))
+	}
+	for i, name := range c.Elections {
+		if !Name.MatchString(name) {
+			add(fmt.Sprintf("elections[%d]", i), "must be lower-case letters, digits and dashes, at most 40, beginning with a letter, got %q", name)
+		}
+		if slices.Index(c.Elections, name) < i {
+			add(fmt.Sprintf("elections[%d]", i), "%q is there twice", name)
+		}
+	}
+	shards := 0
+	for _, name := range slices.Sorted(maps.Keys(c.Sets)) {
+		at := fmt.Sprintf("sets[%q]", name)
+		if !Name.MatchString(name) {
+			add(at, "must be lower-case letters, digits and dashes, at most 40, beginning with a letter")
+		}
+		if c.Sets[name] < 1 {
+			add(at+".shards", "must be at least 1, got %d", c.Sets[name])
+		}
+		shards += c.Sets[name]
+	}
+	if shards > MaxShards {
+		add("sets", "must have at most %d shards together, got %d", MaxShards, shards)
+	}
+	if c.Slots < 1 || c.Slots > MaxSlots {
+		add("slots", "must be 1 to %d, got %d", MaxSlots, c.Slots)
+	}
+	c.Lease.validate(add)
+	if c.Campaign != CampaignAuto && c.Campaign != CampaignApp {
+		add("campaign", "must be %q or %q, got %q", CampaignAuto, CampaignApp, c.Campaign)
+	}
+	if (c.Backend.Kubernetes == nil) == (c.Backend.Nomad == nil) {
+		add("backend", "exactly one of kubernetes, nomad must be set")
+	}
+	for path, text := range map[string]string{"callbacks.on_elected": c.Callbacks.OnElected, "callbacks.on_demoted": c.Callbacks.OnDemoted} {
+		if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "http" || u.Host == "") {
+			add(path, "must be http://HOST:PORT/PATH, got %q", text)
+		}
+	}
+	if c.Callbacks.Timeout <= 0 || c.Callbacks.Timeout > c.Lease.Duration {
+		add("callbacks.timeout", "must be greater than 0 and at most lease.duration (%s), got %s", c.Lease.Duration, c.Callbacks.Timeout)
+	}
+	return all.ErrorOrNil()
+}
+
+func (l *Lease) validate(add func(path, format string, args ...any)) {
+	if l.RetryPeriod.Std() < leastRetry {
+		add("lease.retry_period", "must be at least %s, got %s", leastRetry, l.RetryPeriod)
+	}
+	if l.RenewDeadline < 2*l.RetryPeriod {
+		add("lease.renew_deadline", "must be at least twice lease.retry_period (%s), so that one renewal may fail, got %s", l.RetryPeriod, l.RenewDeadline)
+	}
+	if l.RenewDeadline > l.Duration*9/10 {
+		add("lease.renew_deadline", "must be at most nine tenths of lease.duration (%s), the rest is the margin for clocks that do not go alike, got %s", l.Duration, l.RenewDeadline)
+	}
+}

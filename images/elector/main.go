@@ -1,0 +1,35 @@
+// Command elector elects leaders among the replicas of an application, each of which has one beside it, and tells the application
+// on localhost.
+//
+// # Usage
+//
+//	elector [-config FILE] [-check] [-version]
+//
+// # What it promises
+//
+// Of the electors of an instance at most one at a time says of an election that its own group leads, by its own clock and also
+// if it was stopped, cut off, or is slow, as long as clocks do not differ in their rates by more than the lease's margin. Each
+// leader has a greater term than the one before, which is its fencing token: what the application does as the leader may
+// arrive late, so whatever it changes should refuse smaller terms than one that it has seen.
+//
+// # API (listen, default 127.0.0.1:4040)
+//
+// api/openapi.yaml describes it.
+//
+// # Management API (management.address, default :9464)
+//
+// /health/ready succeeds when it has a session. /metrics has elector_leader and elector_term by election, elector_set_leaders by
+// set, and elector_backend_calls_total. /info, /config, /logs, /lifecycle and /debug/pprof are those of all images.
+//
+// # Signals
+//
+// SIGTERM, SIGINT and SIGQUIT: all seats are handed over to electors that are ready, the session ends, and the process exits,
+// within lifecycle.grace. A second signal ends the process at once.
+package main
+
+import (
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/wire"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/image"
+)
+
+func main() { image.Main(wire.Definition()) }

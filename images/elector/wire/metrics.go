@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/election"
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
+)
+
+// counting is a store whose calls are counted.
+type counting struct {
+	store.Store
+	calls *prometheus.CounterVec
+}
+
+func counted(s store.Store, r prometheus.Registerer) store.Store {
+	c := &counting{s, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "elector_backend_calls_total", Help: "Calls of the backend, without watches."}, []string{"call", "result"})}
+	r.MustRegister(c.calls)
+	return c
+}
+
+func result(err error) string {
+	switch err { //nolint:errorlint // as the stores give it
+	case nil:
+		return "ok"
+	case store.ErrConflict:
+		return "conflict"
+	}
+	return "error"
+}
+
+func (c *counting) Get(ctx context.Context, key string) (store.Record, error) {
+	r, err := c.Store.Get(ctx, key)
+	c.calls.WithLabelValues("get", result(err)).Inc()
+	return r, err
+}
+
+func (c *counting) Put(ctx context.Context, key string, value []byte, version string) (string, error) {
+	v, err := c.Store.Put(ctx, key, value, version)
+	c.calls.WithLabelValues("put", result(err)).Inc()
+	return v, err
+}
+
+// leads tells of elections by name, and of sets how many of theirs this elector leads.
+type leads struct {
+	agent     *election.Agent
+	elections []string
+	sets      map[string]int
+}
+
+var (
+	leaderDesc = prometheus.NewDesc("elector_leader", "1 where this elector leads.", []string{"election"}, nil)
+	termDesc   = prometheus.NewDesc("elector_term", "Term of the election, which is its fencing token.", []string{"election"}, nil)
+	shardsDesc = prometheus.NewDesc("elector_set_leaders", "Elections of a set that this elector leads.", []string{"set"}, nil)
+)
+
+// Describe as prometheus.Collector wants it.
+func (l leads) Describe(to chan<- *prometheus.Desc) {
+	to <- leaderDesc
+	to <- termDesc
+	to <- shardsDesc
+}
+
+// Collect as prometheus.Collector wants it.
+func (l leads) Collect(to chan<- prometheus.Metric) {
+	for _, name := range l.elections {
+		s, _ := l.agent.Status(name)
+		self := 0.0
+		if s.Self {
+			self = 1
+		}
+		to <- prometheus.MustNewConstMetric(leaderDesc, prometheus.GaugeValue, self, name)
+		to <- prometheus.MustNewConstMetric(termDesc, prometheus.GaugeValue, float64(s.Term), name)
+	}
+	for set, shards := range l.sets {
+		n := 0
+		for shard := range shards {
+			if s, _ := l.agent.Status(election.ShardName(set, shard)); s.Self {
+				n++
+			}
+		}
+		to <- prometheus.MustNewConstMetric(shardsDesc, prometheus.GaugeValue, float64(n), set)
+	}
+}
