@@ -33,15 +33,17 @@ func (e *Engine) register(ctx context.Context, k topology.Key, t *topology.Topol
 			return nil
 		}
 		// Once now, and once when a scaling that had read the job before is over: a deployment keeps others from beginning.
-		if err := e.overwritten(ctx, k, t, job, was, made.JobModifyIndex); err != nil {
-			return err
+		for _, pause := range []time.Duration{0, scaling} {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pause):
+			}
+			if err := e.overwritten(ctx, k, t, job, was, made.JobModifyIndex); err != nil {
+				return err
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(scaling):
-		}
-		return e.overwritten(ctx, k, t, job, was, made.JobModifyIndex)
+		return nil
 	}
 	text := body(err)
 	switch {
