@@ -38,7 +38,8 @@ need() { # need PROGRAM:PACKAGE | /FILE/*:PACKAGE...: install the Debian package
 }
 
 # step LABEL COMMAND...: one line, with the time it took. While it runs, a terminal shows the last line of its output;
-# elsewhere a long step says every 30 s that it lives. The output is in $LOGS. If it fails, its end is shown.
+# elsewhere a long step says every minute that it lives. The output is in $LOGS. If it fails, its end is shown: from
+# "failed:" on, where a list of failures begins so.
 step() {
   local label=$1 begun pid log status=0 last shown=0 frames='|/-\' i=0 width
   shift
@@ -57,8 +58,8 @@ step() {
       width=$(($(tput cols 2>/dev/null || echo 100) - ${#label} - 24))
       last=$(tail -n 1 "$log" | tr -d '\r' | cut -c1-$((width > 10 ? width : 10)))
       printf '%s  %s %s  %s  %s' "$ERASE" "$BLUE${frames:i++%4:1}$PLAIN" "$label" "$(since "$begun")" "$DIM$last$PLAIN"
-    elif [ $((($(now) - begun) / 30000000000)) -gt $shown ]; then
-      shown=$((($(now) - begun) / 30000000000))
+    elif [ $((($(now) - begun) / 60000000000)) -gt $shown ]; then
+      shown=$((($(now) - begun) / 60000000000))
       printf '    ... %s  %s: %s\n' "$(since "$begun")" "$label" "$(tail -n 1 "$log" | tr -d '\r' | cut -c1-120)"
     fi
   done
@@ -68,7 +69,8 @@ step() {
     printf '%s  %s %-58s %12s\n' "$ERASE" "${GREEN}ok${PLAIN}" "$label" "$(since "$begun")"
   else
     printf '%s  %s %-56s %12s\n' "$ERASE" "${RED}FAIL${PLAIN}" "$label" "$(since "$begun")"
-    tail -n "${TAIL:-25}" "$log" | sed 's/^/      /'
+    awk -v most="${TAIL:-25}" '{line[NR] = $0} $0 == "failed:" {list = NR}
+      END {for (i = list ? list : NR > most ? NR - most + 1 : 1; i <= NR && (!list || i < list + most); i++) print "      " line[i]}' "$log"
     printf '      %s\n' "${DIM}all of it: $log${PLAIN}"
   fi
   return $status

@@ -146,7 +146,7 @@ only() {
   esac
 }
 engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1"; }
-accept() { only "$1" && gotest . -count=1 -timeout 25m -parallel 4 -tags acceptance ./test/acceptance/...; } # the same tests on each
+accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
   mkdir -p "$BUILD/test"

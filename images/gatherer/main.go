@@ -27,7 +27,8 @@
 //
 // # Requests (listen, default :8080)
 //
-// It listens from when it is ready for the first time on. Every path and method is the leaves' own. It speaks HTTP/1.1 and HTTP/2 without TLS: TLS is a proxy's.
+// It listens from when it is ready for the first time on. Every path and method is the leaves' own, but that leaves are asked by
+// GET for a client's HEAD. It speaks HTTP/1.1 and HTTP/2 without TLS: TLS is a proxy's.
 //
 // # Environment
 //
@@ -38,11 +39,11 @@
 //
 // # Management API (management.address, default :9464)
 //
-// /health/ready succeeds when every child was reached once (or after 20 s, when enough were for an answer), and the merge
-// container listens. /metrics has
-// gatherer_requests_total, gatherer_request_seconds, gatherer_partial_total, gatherer_insufficient_total, and by child
-// gatherer_child_seconds, gatherer_attempts_total, gatherer_hedges_won_total, gatherer_missing_total, and by replica
-// gatherer_breaker_open, gatherer_outstanding, gatherer_replica_seconds.
+// /health/ready succeeds when every child was reached once (or after 20 s, when enough were for an answer), the merge container
+// listens, and the gatherer itself does. /metrics has gatherer_requests_total, gatherer_request_seconds, gatherer_partial_total,
+// gatherer_insufficient_total, and by child gatherer_child_seconds, gatherer_attempts_total, gatherer_hedges_won_total,
+// gatherer_missing_total, gatherer_invalid_total, and by replica gatherer_breaker_open, gatherer_outstanding,
+// gatherer_replica_seconds.
 //
 // / is a page for people: the tree as a picture, with the state of each child (well, slower than its siblings, a replica not asked,
 // answers missing now and then, missing) and replica, latencies, and how many answers of the last minute were complete. It is live,

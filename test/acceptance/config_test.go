@@ -157,7 +157,7 @@ func TestEachWayOfNotReachingAnEngineHasItsOwnError(t *testing.T) {
 			for _, text := range c.said {
 				assert.Contains(t, r.errors(), text)
 			}
-			assert.Less(t, r.Took, 30*time.Second)
+			assert.Less(t, r.Took, time.Minute)
 		})
 	}
 }

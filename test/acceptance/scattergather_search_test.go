@@ -206,6 +206,7 @@ func TestSearchIsOneWhateverItIsSplitInto(t *testing.T) {
 
 			with("shards", "1", "replicas", "1")
 			s.apply()
+			eventually(t, 30*time.Second, func() bool { _, err := c.ask(queries[0]); return err == nil }, "the node's port is open: that takes a moment")
 			empty := 0
 			for _, q := range queries {
 				got, err := c.ask(q)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -37,7 +36,7 @@ func (t *task) stream(w http.ResponseWriter, r *http.Request) {
 	streams := make([]merge.Stream, len(g.Parts))
 	for i := range g.Parts {
 		p := &g.Parts[i]
-		streams[i] = merge.Stream{Child: p.Child.Name, Shards: p.Shards, ContentType: p.ContentType, Body: out.body(i, p)}
+		streams[i] = merge.Stream{Child: p.Child.Name, Shards: p.Shards, ContentType: p.ContentType, Body: &patient{p}}
 	}
 	out.head()
 	err := t.s.Streamer.Stream(r.Context(), &t.merging, streams, out)
@@ -150,9 +149,7 @@ func merged(c contract.Coverage, missing []contract.Missing) contract.Coverage {
 	return c
 }
 
-// body of a part, each piece of which has its time.
-func (o *sink) body(_ int, p *scatter.Part) io.Reader { return &patient{p} }
-
+// patient reads a part, each piece of which has its time.
 type patient struct{ part *scatter.Part }
 
 func (b *patient) Read(p []byte) (int, error) {

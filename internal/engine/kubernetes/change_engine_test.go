@@ -101,7 +101,7 @@ func TestEngineRollsBackByApplyingTheFormerTopology(t *testing.T) {
 			bad.Configs = []topology.Config{{Name: "settings", Files: map[string]string{"a.txt": "two"}}}
 			bad.Groups[0].Volumes = web.Groups[0].Volumes
 			bad.Groups[0].Containers[0].Args = []string{"nonsense"}
-			not := s.notReady(bad, time.Minute)
+			not := s.notReady(bad)
 			assert.Equal(t, "CrashLoopBackOff", not.Reason)
 			assert.NotNil(t, s.live("v1", "ConfigMap", configName(web, "settings")), "the old replicas still mount it")
 
@@ -227,7 +227,7 @@ func TestEngineReloadsAConfigurationWithoutARestart(t *testing.T) {
 	require.NoError(t, s.wait(web, time.Minute))
 	require.Eventually(t, func() bool { return read() == "two" }, 3*time.Minute, time.Second/4)
 	t.Logf("reloaded after %s", time.Since(begun).Round(time.Second/10))
-	assert.Less(t, time.Since(begun), 10*time.Second)
+	assert.Less(t, time.Since(begun), 30*time.Second)
 	assert.Equal(t, pod, s.kubectl("get", "pods", "-o", "name"))
 	assert.Empty(t, s.observe(web).Drift)
 }

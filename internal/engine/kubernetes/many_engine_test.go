@@ -49,5 +49,5 @@ func TestEngineRefreshesManyInstancesWithoutHoldingBack(t *testing.T) {
 	t.Logf("%d refreshed in %s with %d requests", many, took, n)
 	assert.LessOrEqual(t, n, 3*many)
 	// client-go's own limiter, 5 requests a second, would need minutes.
-	assert.Less(t, took, 20*time.Second)
+	assert.Less(t, took, time.Minute)
 }

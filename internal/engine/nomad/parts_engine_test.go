@@ -247,6 +247,6 @@ func TestRefreshOfManyInstances(t *testing.T) {
 	wg.Wait()
 	took := time.Since(begun)
 	t.Logf("%d refreshes took %s", many, took)
-	assert.Less(t, took, 15*time.Second)
+	assert.Less(t, took, time.Minute)
 	assert.LessOrEqual(t, len(r.requests.take()), 3*many)
 }

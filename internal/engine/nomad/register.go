@@ -6,12 +6,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
+
+// scaling is how long Nomad may take from reading a job to writing it back with another count.
+const scaling = 500 * time.Millisecond
 
 // register the job, unless it has changed since it was read.
 func (e *Engine) register(ctx context.Context, k topology.Key, t *topology.Topology, job, was *api.Job) error {
@@ -28,7 +32,18 @@ func (e *Engine) register(ctx context.Context, k topology.Key, t *topology.Topol
 		if was == nil || !slices.ContainsFunc(t.Groups, scaled) {
 			return nil
 		}
-		return e.overwritten(ctx, k, t, job, was, made.JobModifyIndex)
+		// Once now, and once when a scaling that had read the job before is over: a deployment keeps others from beginning.
+		for _, pause := range []time.Duration{0, scaling} {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pause):
+			}
+			if err := e.overwritten(ctx, k, t, job, was, made.JobModifyIndex); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	text := body(err)
 	switch {

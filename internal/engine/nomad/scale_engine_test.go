@@ -246,34 +246,48 @@ func TestNeitherAnApplyNorAnAutoscalerLosesWhatTheOtherWants(t *testing.T) {
 
 func TestAScaleThatUndoesARegistrationIsSeen(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	top := r.pair()
-	r.up(top)
-	k := r.engine.resolve(top.Key())
-	before, err := r.engine.job(within(t, 10), k)
-	require.NoError(t, err)
-	var once sync.Once
-	late := New(Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper {
-		return roundTrip(func(q *http.Request) (*http.Response, error) {
-			resp, err := next.RoundTrip(q)
-			if q.Method == http.MethodPut && q.URL.Path == "/v1/jobs" {
-				once.Do(func() { // what a scaling has read before is written after
-					before.TaskGroups[1].Count = new(2)
-					_, _, err := r.client.Jobs().Register(before, nil)
-					assert.NoError(t, err)
+	for name, later := range map[string]time.Duration{"at once": 0, "a moment later": scaling / 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			top := r.pair()
+			r.up(top)
+			k := r.engine.resolve(top.Key())
+			before, err := r.engine.job(within(t, 10), k)
+			require.NoError(t, err)
+			var once sync.Once
+			var writing sync.WaitGroup
+			late := New(Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper {
+				return roundTrip(func(q *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(q)
+					if q.Method == http.MethodPut && q.URL.Path == "/v1/jobs" {
+						once.Do(func() { // what a scaling has read before is written after
+							before.TaskGroups[1].Count = new(2)
+							write := func() {
+								_, _, err := r.client.Jobs().Register(before, nil)
+								assert.NoError(t, err)
+							}
+							if later == 0 {
+								write()
+								return
+							}
+							writing.Go(func() { <-time.After(later); write() })
+						})
+					}
+					return resp, err
 				})
-			}
-			return resp, err
+			}})
+			roundTo(top, 1, "new")
+			require.NoError(t, late.Apply(within(t, 30), top, engine.ApplyOptions{}))
+			writing.Wait()
+			after, err := r.engine.job(within(t, 10), k)
+			require.NoError(t, err)
+			assert.Equal(t, "new", after.TaskGroups[1].Tasks[1].Env["ROUND"])
+			assert.Equal(t, 2, *after.TaskGroups[1].Count)
+			require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
+			assert.Len(t, r.settled(top, 2), 2)
 		})
-	}})
-	roundTo(top, 1, "new")
-	require.NoError(t, late.Apply(within(t, 30), top, engine.ApplyOptions{}))
-	after, err := r.engine.job(within(t, 10), k)
-	require.NoError(t, err)
-	assert.Equal(t, "new", after.TaskGroups[1].Tasks[1].Env["ROUND"])
-	assert.Equal(t, 2, *after.TaskGroups[1].Count)
-	require.NoError(t, r.engine.Wait(within(t, 60), top, nil))
-	assert.Len(t, r.settled(top, 2), 2)
+	}
 }
 
 func TestAScaleThatARegistrationUndoesIsMadeAgain(t *testing.T) {

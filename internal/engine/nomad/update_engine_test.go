@@ -38,7 +38,10 @@ func TestAnUpdateThatFailsLeavesTheOldReplicaServingAndIsRolledBackByTheFormerTo
 	r.eventually(20, func() bool { return r.observe(&bad).Phase == "degraded" }, "and the instance tells of the new one")
 
 	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
-	require.NoError(t, r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }))
+	if err := r.engine.Wait(within(t, 60), top, func(s string) { t.Log(s) }); err != nil {
+		r.tell(top)
+		require.NoError(t, err)
+	}
 	r.eventually(20, func() bool { a := r.allocs(top); return len(a) == 1 && a[0].ID == old }, "the canary is gone, and the old replica was never replaced")
 	o := r.observe(top)
 	assert.Empty(t, o.Drift)
@@ -65,7 +68,7 @@ func TestAnUpdateThatHasNoPlaceFailsEarlyAndLeavesTheOldReplicaServing(t *testin
 			require.True(t, errors.As(err, &not), "%v", err)
 			assert.Equal(t, "Unschedulable", not.Reason)
 			assert.Contains(t, not.Message, "memory")
-			assert.Less(t, time.Since(begun), 30*time.Second)
+			assert.Less(t, time.Since(begun), time.Minute)
 			assert.Equal(t, "hello from main\n", r.ask(top, "/"))
 		})
 	}
