@@ -35,6 +35,7 @@ var Name = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
 // SetDefaults fills in what is missing.
 func (c *Config) SetDefaults() {
+	c.Settings.SetDefaults()
 	if c.Listen == "" {
 		c.Listen = fmt.Sprintf("127.0.0.1:%d", Port)
 	}

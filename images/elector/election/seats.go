@@ -84,6 +84,9 @@ func (a *Agent) Stand(ctx context.Context, name string, stands bool) error {
 
 // Resign from a seat, in favour of a member, or "" for whoever takes it. From the call on this elector is not the leader.
 func (a *Agent) Resign(ctx context.Context, name, to string) error {
+	if to != "" {
+		a.meet(ctx, to)
+	}
 	a.mu.Lock()
 	key, ok := a.record[name]
 	if !ok {
@@ -105,6 +108,21 @@ func (a *Agent) Resign(ctx context.Context, name, to string) error {
 	}
 	a.mu.Unlock()
 	return a.handOver(ctx, map[string]seat{name: next})
+}
+
+// meet a member that has not been told of yet, and may be new.
+func (a *Agent) meet(ctx context.Context, name string) {
+	for slot := range a.slots {
+		a.mu.Lock()
+		_, known := a.member(name)
+		a.mu.Unlock()
+		if known {
+			return
+		}
+		if r, err := a.get(ctx, slotKey(slot)); err == nil {
+			a.observe(r)
+		}
+	}
 }
 
 // member gives the seat of a member that lives.
