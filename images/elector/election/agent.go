@@ -95,6 +95,17 @@ type slotView struct {
 	seen    time.Duration // when this revision was first seen
 }
 
+// patience that the session asks of others.
+func (v slotView) patience() time.Duration { return time.Duration(v.DurationMS) * time.Millisecond }
+
+// slot as it was last seen. While a revision replaces another, there may be slots that only the others know.
+func (a *Agent) slot(n int) slotView {
+	if n < 0 || n >= len(a.slots) {
+		return slotView{}
+	}
+	return a.slots[n]
+}
+
 type seatsView struct {
 	seats
 	version string
@@ -330,7 +341,9 @@ func (a *Agent) join(ctx context.Context) {
 		if !v.known || v.ID != "" && !v.Ended {
 			continue
 		}
-		next := session{Revision: v.Revision + 1, ID: rand.Text(), Member: a.Member, Address: a.Address, Ready: a.ready}
+		next := session{
+			Revision: v.Revision + 1, ID: rand.Text(), Member: a.Member, Address: a.Address, DurationMS: a.Lease.Duration.Milliseconds(), Ready: a.ready,
+		}
 		sent := a.Clock.Now()
 		version, err := a.put(ctx, slotKey(slot), next, v.version)
 		if err != nil {
@@ -354,7 +367,7 @@ func (a *Agent) end(ctx context.Context) {
 	now := a.Clock.Now()
 	late := map[int]slotView{}
 	for slot, v := range a.slots {
-		if slot != a.own.slot && v.known && v.ID != "" && !v.Ended && now-v.seen >= a.Lease.Duration {
+		if slot != a.own.slot && v.known && v.ID != "" && !v.Ended && now-v.seen >= v.patience() {
 			late[slot] = v
 		}
 	}

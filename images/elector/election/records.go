@@ -17,6 +17,8 @@ type session struct {
 	Member string `json:"member"`
 	// Address that others reach the member at, for the one who follows the leader.
 	Address string `json:"address,omitempty"`
+	// DurationMS of its lease, in milliseconds: whoever waits for a sign of life waits so long, whatever lease is his own.
+	DurationMS int64 `json:"duration_ms"`
 	// Ready to be handed a seat.
 	Ready bool `json:"ready"`
 	// Ended sessions hold nothing any more.

@@ -39,7 +39,7 @@ func (a *Agent) Status(name string) (Status, error) {
 	s := a.held[key].Seats[name]
 	out := Status{Leader: s.Member, Term: s.Term}
 	if s.Session != "" {
-		if v := a.slots[s.Slot]; v.ID == s.Session {
+		if v := a.slot(s.Slot); v.ID == s.Session {
 			out.Address = v.Address
 		}
 	}
@@ -207,7 +207,7 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 	known := v.known
 	doubtful := map[string]int{}
 	for _, s := range v.Seats {
-		if s.Session != "" && !a.over[s.Session] && s.Session != a.own.ID && (!a.slots[s.Slot].known || a.slots[s.Slot].ID != s.Session) {
+		if s.Session != "" && !a.over[s.Session] && s.Session != a.own.ID && a.slot(s.Slot).ID != s.Session {
 			doubtful[s.Session] = s.Slot
 		}
 	}
