@@ -46,6 +46,7 @@ type Lease struct {
 
 // Backend is exactly one.
 type Backend struct {
+	Engine     *Engine     `json:"engine,omitempty"`
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
 	Nomad      *Nomad      `json:"nomad,omitempty"`
 }

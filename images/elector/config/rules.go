@@ -117,8 +117,17 @@ func (c *Config) Validate() error {
 	if c.Campaign != CampaignAuto && c.Campaign != CampaignApp {
 		add("campaign", "must be %q or %q, got %q", CampaignAuto, CampaignApp, c.Campaign)
 	}
-	if (c.Backend.Kubernetes == nil) == (c.Backend.Nomad == nil) {
-		add("backend", "exactly one of kubernetes, nomad must be set")
+	backends := 0
+	for _, is := range []bool{c.Backend.Engine != nil, c.Backend.Kubernetes != nil, c.Backend.Nomad != nil} {
+		if is {
+			backends++
+		}
+	}
+	if backends != 1 {
+		add("backend", "exactly one of engine, kubernetes, nomad must be set")
+	}
+	if e := c.Backend.Engine; e != nil && e.Instance == "" {
+		add("backend.engine.instance", "must not be empty")
 	}
 	for path, text := range map[string]string{"callbacks.on_elected": c.Callbacks.OnElected, "callbacks.on_demoted": c.Callbacks.OnDemoted} {
 		if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "http" || u.Host == "") {

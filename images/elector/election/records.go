@@ -41,19 +41,6 @@ type seat struct {
 	Term uint64 `json:"term"`
 }
 
-// slotKey is the record of a slot.
-func slotKey(slot int) string { return "member-" + strconv.Itoa(slot) }
-
-// seatsBytes is about what a seat takes of a record; a variable of Nomad holds 64 KiB.
-const seatsPerRecord = 256
-
-// recordOf an election; those of a set share records.
-func recordOf(election string) string { return "election-" + election }
-
-func recordOfShard(set string, shard int) string {
-	return "set-" + set + "-" + strconv.Itoa(shard/seatsPerRecord)
-}
-
 // ShardName is that of an election of a set.
 func ShardName(set string, shard int) string { return set + "/" + strconv.Itoa(shard) }
 

@@ -119,7 +119,7 @@ func (a *Agent) meet(ctx context.Context, name string) {
 		if known {
 			return
 		}
-		if r, err := a.get(ctx, slotKey(slot)); err == nil {
+		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}
@@ -213,7 +213,7 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 	}
 	a.mu.Unlock()
 	for id, slot := range doubtful {
-		r, err := a.get(ctx, slotKey(slot))
+		r, err := a.get(ctx, store.SlotKey(slot))
 		if err != nil {
 			continue
 		}
@@ -261,7 +261,7 @@ func (a *Agent) Leave(ctx context.Context) {
 	}
 	last.Revision++
 	last.Ended, last.Ready = true, false
-	if _, err := a.put(ctx, slotKey(was.slot), last, was.version); err != nil {
+	if _, err := a.put(ctx, store.SlotKey(was.slot), last, was.version); err != nil {
 		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
 	}
 }
