@@ -67,7 +67,7 @@ type Agent struct {
 	slots   []slotView
 	held    map[string]*seatsView
 	stands  map[string]bool
-	leaving map[string]bool          // seats that it holds and gives away
+	leaving map[string]int           // seats that it holds and gives away: how many are at it
 	yields  map[string]time.Duration // until when it leaves seats that it has resigned from to others
 	over    map[string]bool          // sessions that have ended for certain
 	ready   bool
@@ -116,7 +116,7 @@ type seatsView struct {
 func New(o Options) *Agent {
 	a := &Agent{
 		Options: o, shared: map[string][]string{}, record: map[string]string{}, sets: map[string][]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
-		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]bool{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
+		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if a.Demoted == nil {

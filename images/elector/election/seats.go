@@ -17,6 +17,8 @@ type Status struct {
 	// Self: this elector holds it, and for so long no other can.
 	Self      bool
 	ExpiresIn time.Duration
+	// Leaving: this elector holds it, but gives it away, and does not lead any more. Nobody else leads yet.
+	Leaving bool
 	// Term grows with each leader; it is the fencing token.
 	Term uint64
 }
@@ -43,11 +45,16 @@ func (a *Agent) Status(name string) (Status, error) {
 			out.Address = v.Address
 		}
 	}
-	if left := a.own.valid - a.Clock.Now(); a.holds(s) && left > 0 && !a.leaving[name] {
-		out.Self, out.ExpiresIn = true, left
-	} else if a.holds(s) {
-		out.Leader, out.Address = "", "" // it is not known who leads
+	if !a.holds(s) {
+		return out, nil
 	}
+	left, leaves := a.own.valid-a.Clock.Now(), a.leaving[name] > 0
+	if left > 0 && !leaves {
+		out.Self, out.ExpiresIn = true, left
+		return out, nil
+	}
+	out.Leader, out.Address = "", "" // it is not known who leads
+	out.Leaving = left > 0
 	return out, nil
 }
 
