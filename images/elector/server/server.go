@@ -53,6 +53,7 @@ func New(o Options) *Server {
 		s.mux.HandleFunc("POST "+path+"/verify", s.verify)
 	}
 	s.mux.HandleFunc("GET /v1/election-sets/{set}", s.set)
+	s.mux.HandleFunc("POST /v1/leave", s.leave)
 	s.mux.HandleFunc("GET /{$}", s.old)
 	return s
 }
@@ -256,6 +257,12 @@ func (s *Server) resign(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.get(w, r)
+}
+
+// leave all elections: whoever is to end calls this before.
+func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
+	s.Agent.Leave(r.Context())
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
