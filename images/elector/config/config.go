@@ -16,7 +16,8 @@ type Config struct {
 	// Member is this elector's name, unique among those that live. ${NAME} is replaced by that environment variable. Default:
 	// ${HOSTNAME}.
 	Member string `json:"member,omitempty"`
-	// Address that others may reach the member's application at, which is told with who leads; ${NAME} as above. May be empty.
+	// Address that others may reach the member at, which is told with who leads; ${NAME} as above. With relay.services it is the
+	// HOST:PORT that relay.peer is at. May be empty without.
 	Address string `json:"address,omitempty"`
 	// Elections by their names.
 	Elections []string `json:"elections,omitempty"`
@@ -31,6 +32,8 @@ type Config struct {
 	Backend  Backend `json:"backend"`
 	// Callbacks tell the application, besides the API.
 	Callbacks Callbacks `json:"callbacks,omitzero"`
+	// Relay forwards connections to the leader's application.
+	Relay Relay `json:"relay,omitzero"`
 }
 
 // Lease rules how long a leader may be silent.
@@ -46,6 +49,7 @@ type Lease struct {
 
 // Backend is exactly one.
 type Backend struct {
+	Engine     *Engine     `json:"engine,omitempty"`
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
 	Nomad      *Nomad      `json:"nomad,omitempty"`
 }
@@ -72,6 +76,28 @@ type Callbacks struct {
 	OnDemoted string `json:"on_demoted,omitempty"`
 	// Timeout of a callback. Default: "1s".
 	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Relay is how the electors of an instance make one service of the application that leads: who connects to any of them reaches it.
+type Relay struct {
+	// Peer is where the other electors forward to. One port is enough for all services. Default: ":4051".
+	Peer string `json:"peer,omitempty"`
+	// Patience with which a connection waits for a leader, where there is none. Default: "10s".
+	Patience Duration `json:"patience,omitempty"`
+	// Waiting are how many connections may wait at once; more are closed. Default: 1024.
+	Waiting int `json:"waiting,omitempty"`
+	// Services by their names, which are the same at all electors.
+	Services map[string]Service `json:"services,omitempty"`
+}
+
+// Service is one port that leads to the application of whoever leads an election.
+type Service struct {
+	// Election that it follows; one of a set is SET/SHARD.
+	Election string `json:"election"`
+	// Listen is where clients connect, such as ":4050".
+	Listen string `json:"listen"`
+	// Target is the application beside this elector, such as "127.0.0.1:8080".
+	Target string `json:"target"`
 }
 
 // Campaigns.

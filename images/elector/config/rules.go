@@ -20,6 +20,9 @@ const (
 	defaultDuration = 6 * time.Second
 	defaultTimeout  = time.Second
 	defaultSlots    = 8
+	defaultPeer     = ":4051"
+	defaultPatience = 10 * time.Second
+	defaultWaiting  = 1024
 )
 
 // Bounds of what a file may ask for.
@@ -27,6 +30,9 @@ const (
 	MaxElections = 32   // each is watched by itself
 	MaxShards    = 4096 // of all sets together
 	MaxSlots     = 256
+	MaxServices  = 32 // each is a port
+	MaxWaiting   = 65536
+	mostPatience = 5 * time.Minute
 	leastRetry   = 50 * time.Millisecond
 )
 
@@ -52,6 +58,7 @@ func (c *Config) SetDefaults() {
 		c.Callbacks.Timeout = Duration(defaultTimeout)
 	}
 	c.Lease.SetDefaults()
+	c.Relay.SetDefaults()
 }
 
 // SetDefaults of what follows from the duration.
@@ -64,6 +71,22 @@ func (l *Lease) SetDefaults() {
 	}
 	if l.RetryPeriod == 0 {
 		l.RetryPeriod = l.Duration / 4
+	}
+}
+
+// SetDefaults of what rules connections.
+func (r *Relay) SetDefaults() {
+	if len(r.Services) == 0 {
+		return // there is no relay
+	}
+	if r.Peer == "" {
+		r.Peer = defaultPeer
+	}
+	if r.Patience == 0 {
+		r.Patience = Duration(defaultPatience)
+	}
+	if r.Waiting == 0 {
+		r.Waiting = defaultWaiting
 	}
 }
 
@@ -117,9 +140,19 @@ func (c *Config) Validate() error {
 	if c.Campaign != CampaignAuto && c.Campaign != CampaignApp {
 		add("campaign", "must be %q or %q, got %q", CampaignAuto, CampaignApp, c.Campaign)
 	}
-	if (c.Backend.Kubernetes == nil) == (c.Backend.Nomad == nil) {
-		add("backend", "exactly one of kubernetes, nomad must be set")
+	backends := 0
+	for _, is := range []bool{c.Backend.Engine != nil, c.Backend.Kubernetes != nil, c.Backend.Nomad != nil} {
+		if is {
+			backends++
+		}
 	}
+	if backends != 1 {
+		add("backend", "exactly one of engine, kubernetes, nomad must be set")
+	}
+	if e := c.Backend.Engine; e != nil && e.Instance == "" {
+		add("backend.engine.instance", "must not be empty")
+	}
+	c.validateRelay(add)
 	for path, text := range map[string]string{"callbacks.on_elected": c.Callbacks.OnElected, "callbacks.on_demoted": c.Callbacks.OnDemoted} {
 		if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "http" || u.Host == "") {
 			add(path, "must be http://HOST:PORT/PATH, got %q", text)

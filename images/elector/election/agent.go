@@ -67,7 +67,7 @@ type Agent struct {
 	slots   []slotView
 	held    map[string]*seatsView
 	stands  map[string]bool
-	leaving map[string]bool          // seats that it holds and gives away
+	leaving map[string]int           // seats that it holds and gives away: how many are at it
 	yields  map[string]time.Duration // until when it leaves seats that it has resigned from to others
 	over    map[string]bool          // sessions that have ended for certain
 	ready   bool
@@ -95,6 +95,17 @@ type slotView struct {
 	seen    time.Duration // when this revision was first seen
 }
 
+// patience that the session asks of others.
+func (v slotView) patience() time.Duration { return time.Duration(v.DurationMS) * time.Millisecond }
+
+// slot as it was last seen. While a revision replaces another, there may be slots that only the others know.
+func (a *Agent) slot(n int) slotView {
+	if n < 0 || n >= len(a.slots) {
+		return slotView{}
+	}
+	return a.slots[n]
+}
+
 type seatsView struct {
 	seats
 	version string
@@ -105,7 +116,7 @@ type seatsView struct {
 func New(o Options) *Agent {
 	a := &Agent{
 		Options: o, shared: map[string][]string{}, record: map[string]string{}, sets: map[string][]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
-		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]bool{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
+		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if a.Demoted == nil {
@@ -119,11 +130,11 @@ func New(o Options) *Agent {
 		a.stands[name] = o.Auto
 	}
 	for _, name := range o.Elections {
-		add(recordOf(name), name)
+		add(store.ElectionKey(name), name)
 	}
 	for _, set := range slices.Sorted(maps.Keys(o.Sets)) {
 		for shard := range o.Sets[set] {
-			add(recordOfShard(set, shard), ShardName(set, shard))
+			add(store.ShardKey(set, shard), ShardName(set, shard))
 			a.sets[set] = append(a.sets[set], ShardName(set, shard))
 		}
 	}
@@ -134,7 +145,7 @@ func New(o Options) *Agent {
 func (a *Agent) Run(ctx context.Context) {
 	var keys []string
 	for slot := range a.slots {
-		keys = append(keys, slotKey(slot))
+		keys = append(keys, store.SlotKey(slot))
 	}
 	keys = slices.AppendSeq(keys, maps.Keys(a.shared))
 	var watching sync.WaitGroup
@@ -191,7 +202,7 @@ func (a *Agent) observe(r store.Record) {
 		return
 	}
 	for slot := range a.slots {
-		if slotKey(slot) == r.Key {
+		if store.SlotKey(slot) == r.Key {
 			a.observeSlot(slot, r)
 			return
 		}
@@ -275,13 +286,13 @@ func (a *Agent) renew(ctx context.Context) {
 		a.own.attempted, a.own.sent = next.Revision, sent
 	}
 	a.mu.Unlock()
-	version, err := a.put(ctx, slotKey(was.slot), next, was.version)
+	version, err := a.put(ctx, store.SlotKey(was.slot), next, was.version)
 	switch {
 	case err == nil:
 		a.renewed(was.ID, next, version, sent)
 	case errors.Is(err, store.ErrConflict):
 		// Either somebody has ended it, or an attempt that seemed to fail has been written.
-		r, err := a.get(ctx, slotKey(was.slot))
+		r, err := a.get(ctx, store.SlotKey(was.slot))
 		if err != nil {
 			a.Log.Warn("the session could not be read", "error", err.Error())
 			return
@@ -330,12 +341,14 @@ func (a *Agent) join(ctx context.Context) {
 		if !v.known || v.ID != "" && !v.Ended {
 			continue
 		}
-		next := session{Revision: v.Revision + 1, ID: rand.Text(), Member: a.Member, Address: a.Address, Ready: a.ready}
+		next := session{
+			Revision: v.Revision + 1, ID: rand.Text(), Member: a.Member, Address: a.Address, DurationMS: a.Lease.Duration.Milliseconds(), Ready: a.ready,
+		}
 		sent := a.Clock.Now()
-		version, err := a.put(ctx, slotKey(slot), next, v.version)
+		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
 		if err != nil {
 			// If it was written all the same, that session is never renewed, and ends.
-			if r, err := a.get(ctx, slotKey(slot)); err == nil {
+			if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
 				a.observe(r)
 			}
 			continue
@@ -354,7 +367,7 @@ func (a *Agent) end(ctx context.Context) {
 	now := a.Clock.Now()
 	late := map[int]slotView{}
 	for slot, v := range a.slots {
-		if slot != a.own.slot && v.known && v.ID != "" && !v.Ended && now-v.seen >= a.Lease.Duration {
+		if slot != a.own.slot && v.known && v.ID != "" && !v.Ended && now-v.seen >= v.patience() {
 			late[slot] = v
 		}
 	}
@@ -363,13 +376,13 @@ func (a *Agent) end(ctx context.Context) {
 		next := v.session
 		next.Revision++
 		next.Ended, next.Ready = true, false
-		version, err := a.put(ctx, slotKey(slot), next, v.version)
+		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
 		if err == nil {
 			a.Log.Info("a session was ended: nothing was heard of it for the lease's duration", "member", v.Member, "session", v.ID)
-			a.observe(store.Record{Key: slotKey(slot), Value: encode(next), Version: version})
+			a.observe(store.Record{Key: store.SlotKey(slot), Value: encode(next), Version: version})
 			continue
 		}
-		if r, err := a.get(ctx, slotKey(slot)); err == nil {
+		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}

@@ -168,19 +168,57 @@ func TestOneOfManyLeads(t *testing.T) {
 	})
 }
 
+// lasting leases end in no test.
+func lasting(o *Options) {
+	o.Lease = Lease{Duration: time.Hour, RenewDeadline: time.Hour / 2, RetryPeriod: 50 * time.Millisecond}
+}
+
 func TestASeatIsHandedOver(t *testing.T) {
 	s := store.NewMemory()
-	a := start(t, s, "a", nil)
+	a := start(t, s, "a", lasting)
 	require.Eventually(t, func() bool { return a.self("one") }, within, tick)
-	b := start(t, s, "b", nil)
+	b := start(t, s, "b", lasting)
 	require.Eventually(t, func() bool { return a.Resign(t.Context(), "one", "b") == nil }, within, tick)
 	assert.False(t, a.self("one"))
-	require.Eventually(t, func() bool { return b.self("one") }, 100*time.Millisecond, time.Millisecond, "at once")
+	require.Eventually(t, func() bool { return b.self("one") }, within, time.Millisecond)
 	require.ErrorIs(t, a.Resign(t.Context(), "one", "b"), ErrNotLeader)
 	require.ErrorIs(t, b.Resign(t.Context(), "one", "nobody"), ErrNobody)
 	require.ErrorIs(t, b.Resign(t.Context(), "other", ""), ErrUnknown)
 	b.Leave(t.Context())
-	require.Eventually(t, func() bool { return a.self("one") }, 100*time.Millisecond, time.Millisecond, "who leaves hands over")
+	require.Eventually(t, func() bool { return a.self("one") }, within, time.Millisecond, "who leaves hands over")
+}
+
+// While one revision follows another, leases and numbers of slots may differ.
+func TestOthersWaitForTheLeaseThatASessionHas(t *testing.T) {
+	s := store.NewMemory()
+	a := start(t, s, "a", lasting)
+	require.Eventually(t, func() bool { return a.self("one") }, within, tick)
+	b := start(t, s, "b", nil)
+	a.link.set(true) // it does not renew, and may go on leading
+	for range 10 {
+		<-time.After(quick.Duration / 5)
+		require.Equal(t, "a", leader(t, "one", a, b))
+	}
+}
+
+func TestASessionInASlotThatOnlyOthersKnow(t *testing.T) {
+	s := store.NewMemory()
+	a := start(t, s, "a", nil)
+	require.Eventually(t, func() bool { return a.self("one") }, within, tick)
+	b := start(t, s, "b", nil)
+	require.Eventually(t, b.Joined, within, tick)
+	narrow := start(t, s, "narrow", func(o *Options) { o.Slots = 1; o.Auto = false })
+	require.Eventually(t, func() bool { return a.Resign(t.Context(), "one", "b") == nil }, within, tick)
+	require.Eventually(t, func() bool { is, _ := narrow.Status("one"); return is.Leader == "b" }, within, tick)
+	assert.False(t, narrow.Joined(), "there is no slot left for it")
+	a.stop()
+	require.Eventually(t, narrow.Joined, within, tick, "until one dies")
+	require.NoError(t, narrow.Stand(t.Context(), "one", true))
+	b.stop()
+	for range 10 {
+		<-time.After(quick.Duration / 5)
+		require.False(t, narrow.self("one"), "it cannot know that b is dead")
+	}
 }
 
 func TestWhoStandsIsElected(t *testing.T) {

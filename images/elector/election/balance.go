@@ -99,7 +99,7 @@ func (a *Agent) handOver(ctx context.Context, gifts map[string]seat) error {
 	a.mu.Lock()
 	keys := map[string]bool{}
 	for name := range gifts {
-		a.leaving[name] = true
+		a.leaving[name]++
 		keys[a.record[name]] = true
 	}
 	a.notify()
@@ -110,7 +110,9 @@ func (a *Agent) handOver(ctx context.Context, gifts map[string]seat) error {
 	defer func() {
 		a.mu.Lock()
 		for name := range gifts {
-			delete(a.leaving, name)
+			if a.leaving[name]--; a.leaving[name] <= 0 {
+				delete(a.leaving, name)
+			}
 		}
 		a.notify()
 		a.mu.Unlock()

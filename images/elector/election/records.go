@@ -17,6 +17,8 @@ type session struct {
 	Member string `json:"member"`
 	// Address that others reach the member at, for the one who follows the leader.
 	Address string `json:"address,omitempty"`
+	// DurationMS of its lease, in milliseconds: whoever waits for a sign of life waits so long, whatever lease is his own.
+	DurationMS int64 `json:"duration_ms"`
 	// Ready to be handed a seat.
 	Ready bool `json:"ready"`
 	// Ended sessions hold nothing any more.
@@ -37,19 +39,6 @@ type seat struct {
 	Member  string `json:"member,omitempty"`
 	// Term grows with each holder, and is its fencing token.
 	Term uint64 `json:"term"`
-}
-
-// slotKey is the record of a slot.
-func slotKey(slot int) string { return "member-" + strconv.Itoa(slot) }
-
-// seatsBytes is about what a seat takes of a record; a variable of Nomad holds 64 KiB.
-const seatsPerRecord = 256
-
-// recordOf an election; those of a set share records.
-func recordOf(election string) string { return "election-" + election }
-
-func recordOfShard(set string, shard int) string {
-	return "set-" + set + "-" + strconv.Itoa(shard/seatsPerRecord)
 }
 
 // ShardName is that of an election of a set.

@@ -17,6 +17,8 @@ type Status struct {
 	// Self: this elector holds it, and for so long no other can.
 	Self      bool
 	ExpiresIn time.Duration
+	// Leaving: this elector holds it, but gives it away, and does not lead any more. Nobody else leads yet.
+	Leaving bool
 	// Term grows with each leader; it is the fencing token.
 	Term uint64
 }
@@ -39,15 +41,20 @@ func (a *Agent) Status(name string) (Status, error) {
 	s := a.held[key].Seats[name]
 	out := Status{Leader: s.Member, Term: s.Term}
 	if s.Session != "" {
-		if v := a.slots[s.Slot]; v.ID == s.Session {
+		if v := a.slot(s.Slot); v.ID == s.Session {
 			out.Address = v.Address
 		}
 	}
-	if left := a.own.valid - a.Clock.Now(); a.holds(s) && left > 0 && !a.leaving[name] {
-		out.Self, out.ExpiresIn = true, left
-	} else if a.holds(s) {
-		out.Leader, out.Address = "", "" // it is not known who leads
+	if !a.holds(s) {
+		return out, nil
 	}
+	left, leaves := a.own.valid-a.Clock.Now(), a.leaving[name] > 0
+	if left > 0 && !leaves {
+		out.Self, out.ExpiresIn = true, left
+		return out, nil
+	}
+	out.Leader, out.Address = "", "" // it is not known who leads
+	out.Leaving = left > 0
 	return out, nil
 }
 
@@ -119,7 +126,7 @@ func (a *Agent) meet(ctx context.Context, name string) {
 		if known {
 			return
 		}
-		if r, err := a.get(ctx, slotKey(slot)); err == nil {
+		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}
@@ -207,13 +214,13 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 	known := v.known
 	doubtful := map[string]int{}
 	for _, s := range v.Seats {
-		if s.Session != "" && !a.over[s.Session] && s.Session != a.own.ID && (!a.slots[s.Slot].known || a.slots[s.Slot].ID != s.Session) {
+		if s.Session != "" && !a.over[s.Session] && s.Session != a.own.ID && a.slot(s.Slot).ID != s.Session {
 			doubtful[s.Session] = s.Slot
 		}
 	}
 	a.mu.Unlock()
 	for id, slot := range doubtful {
-		r, err := a.get(ctx, slotKey(slot))
+		r, err := a.get(ctx, store.SlotKey(slot))
 		if err != nil {
 			continue
 		}
@@ -261,7 +268,7 @@ func (a *Agent) Leave(ctx context.Context) {
 	}
 	last.Revision++
 	last.Ended, last.Ready = true, false
-	if _, err := a.put(ctx, slotKey(was.slot), last, was.version); err != nil {
+	if _, err := a.put(ctx, store.SlotKey(was.slot), last, was.version); err != nil {
 		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
 	}
 }

@@ -97,18 +97,32 @@ func start(rt *image.Runtime[config.Config], also []func(*election.Options)) err
 
 // open the table at the backend.
 func open(c *config.Config) (store.Store, error) {
-	if k := c.Backend.Kubernetes; k != nil {
-		api, err := incluster.New(cmp.Or(k.Account, incluster.Account))
-		if err != nil {
-			return nil, fmt.Errorf("backend.kubernetes: %w", err)
-		}
-		return kubernetes.New(api, k.Prefix, shown(c)), nil
+	switch b := c.Backend; {
+	case b.Kubernetes != nil:
+		return inLeases(c, b.Kubernetes.Prefix+"-", b.Kubernetes.Account)
+	case b.Nomad != nil:
+		return inVariables(b.Nomad.Path + "/")
+	case os.Getenv(incluster.EnvHost) != "": // by the names that the provider gives
+		return inLeases(c, b.Engine.Instance+"-"+b.Engine.Prefix, "")
+	default:
+		return inVariables("nomad/jobs/" + b.Engine.Instance + "/elections/" + b.Engine.Prefix)
 	}
+}
+
+func inLeases(c *config.Config, prefix, account string) (store.Store, error) {
+	api, err := incluster.New(cmp.Or(account, incluster.Account))
+	if err != nil {
+		return nil, fmt.Errorf("the table cannot be kept in Leases: %w", err)
+	}
+	return kubernetes.New(api, prefix, shown(c)), nil
+}
+
+func inVariables(prefix string) (store.Store, error) {
 	api, err := intask.New()
 	if err != nil {
-		return nil, fmt.Errorf("backend.nomad: %w", err)
+		return nil, fmt.Errorf("the table cannot be kept in variables of Nomad: %w", err)
 	}
-	return nomad.New(api, c.Backend.Nomad.Path), nil
+	return nomad.New(api, prefix), nil
 }
 
 // shown is what people see of a record in its Lease: of an election who leads, of a slot whose it is.

@@ -40,7 +40,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// New keeps the record KEY in the Lease PREFIX-KEY of the Pod's namespace. Show may be nil.
+// New keeps the record KEY in the Lease PREFIXKEY of the Pod's namespace. Show may be nil.
 func New(api *incluster.Client, prefix string, show func(key string, value []byte) Shown) *Store {
 	return &Store{api: api, prefix: prefix, show: show}
 }
@@ -66,7 +66,7 @@ func (s *Store) path() string {
 	return "/apis/coordination.k8s.io/v1/namespaces/" + url.PathEscape(s.api.Namespace) + "/leases"
 }
 
-func (s *Store) name(key string) string { return s.prefix + "-" + key }
+func (s *Store) name(key string) string { return s.prefix + key }
 
 // Get reads from a quorum, as no resourceVersion is named.
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {

@@ -53,7 +53,7 @@ func TestStore(t *testing.T) {
 	client := func(t *testing.T) store.Store {
 		api, err := incluster.New(r.Account)
 		require.NoError(t, err)
-		return kubernetes.New(api, "web", show)
+		return kubernetes.New(api, "web-", show)
 	}
 	storetest.Run(t, client, [4]string{"a", "b", "c", "d"})
 	assert.Equal(t, "x 7", r.Kubectl("", "get", "lease", "web-d", "-o", "jsonpath={.spec.holderIdentity} {.spec.leaseTransitions}"))

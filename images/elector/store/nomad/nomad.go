@@ -30,7 +30,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// New keeps the record KEY in the variable PREFIX/KEY of the task's namespace.
+// New keeps the record KEY in the variable PREFIXKEY of the task's namespace.
 func New(api *intask.Client, prefix string) *Store { return &Store{api: api, prefix: prefix} }
 
 type variable struct {
@@ -47,7 +47,7 @@ func (v *variable) record(key string) store.Record {
 	return r
 }
 
-func (s *Store) path(key string) string { return s.prefix + "/" + key }
+func (s *Store) path(key string) string { return s.prefix + key }
 
 // Get reads what the leader of the servers has made sure to be the newest.
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
@@ -125,7 +125,7 @@ func (s *Store) Watch(ctx context.Context, keys []string, tell func(store.Record
 
 // news since an index.
 func (s *Store) news(ctx context.Context, keys []string, index uint64, told map[string]uint64, tell func(store.Record)) (next uint64, err error) {
-	query := url.Values{"prefix": {s.prefix + "/"}, "per_page": {"1000"}}
+	query := url.Values{"prefix": {s.prefix}, "per_page": {"1000"}}
 	if index > 0 {
 		query.Set("index", strconv.FormatUint(index, 10))
 		query.Set("wait", wait.String())

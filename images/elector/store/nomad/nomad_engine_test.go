@@ -34,6 +34,6 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
 		client, err := intask.New()
 		require.NoError(t, err)
-		return nomad.New(client, prefix)
+		return nomad.New(client, prefix+"/")
 	}, keys)
 }
