@@ -68,6 +68,7 @@ type Agent struct {
 	held    map[string]*seatsView
 	stands  map[string]bool
 	leaving map[string]int           // seats that it holds and gives away: how many are at it
+	doubts  map[string]string        // versions of records of which it has sent a next one that gives such a seat away
 	yields  map[string]time.Duration // until when it leaves seats that it has resigned from to others
 	over    map[string]bool          // sessions that have ended for certain
 	ready   bool
@@ -116,7 +117,7 @@ type seatsView struct {
 func New(o Options) *Agent {
 	a := &Agent{
 		Options: o, shared: map[string][]string{}, record: map[string]string{}, sets: map[string][]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
-		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
+		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, doubts: map[string]string{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if a.Demoted == nil {
@@ -159,6 +160,7 @@ func (a *Agent) Run(ctx context.Context) {
 		case <-next:
 			next = a.Clock.After(a.Lease.RetryPeriod)
 			a.renew(ctx)
+			a.settle(ctx)
 			a.end(ctx)
 			a.take(ctx)
 			a.give(ctx)
@@ -263,7 +265,6 @@ func (a *Agent) lost() {
 		a.Log.Warn("the session has ended: others have not heard of it for the lease's duration", "session", a.own.ID)
 	}
 	a.own = own{slot: -1}
-	clear(a.leaving)
 	a.notify()
 }
 

@@ -131,6 +131,7 @@ func (a *Agent) handOver(ctx context.Context, gifts map[string]seat) error {
 					to.Term++
 				}
 				all[name] = to
+				a.doubts[name] = a.held[key].version
 				edited = true
 			}
 			return edited
@@ -138,4 +139,26 @@ func (a *Agent) handOver(ctx context.Context, gifts map[string]seat) error {
 		failed = errors.Join(failed, err)
 	}
 	return failed
+}
+
+// doubtful tells whether a seat may have been given away: that was sent, and no answer has come. What is on its way may be written
+// as long as the record has the version that was named with it, even if it was read since. The caller holds the lock.
+func (a *Agent) doubtful(name string) bool {
+	version, sent := a.doubts[name]
+	return sent && version == a.held[a.record[name]].version
+}
+
+// settle doubts about seats, by writing their records as they are: either that succeeds, and what is on its way cannot any more, or
+// it conflicts, and what has been written is read.
+func (a *Agent) settle(ctx context.Context) {
+	for _, key := range slices.Sorted(maps.Keys(a.shared)) {
+		err := a.change(ctx, key, func(all map[string]seat) bool {
+			return slices.ContainsFunc(a.shared[key], func(name string) bool {
+				return a.leaving[name] == 0 && a.doubtful(name) && a.holds(all[name])
+			})
+		})
+		if err != nil && ctx.Err() == nil {
+			a.Log.Warn("it is not known whether seats were given away", "record", key, "error", err.Error())
+		}
+	}
 }

@@ -49,12 +49,12 @@ func (a *Agent) Status(name string) (Status, error) {
 		return out, nil
 	}
 	left, leaves := a.own.valid-a.Clock.Now(), a.leaving[name] > 0
-	if left > 0 && !leaves {
+	if left > 0 && !leaves && !a.doubtful(name) {
 		out.Self, out.ExpiresIn = true, left
 		return out, nil
 	}
 	out.Leader, out.Address = "", "" // it is not known who leads
-	out.Leaving = left > 0
+	out.Leaving = left > 0 && leaves
 	return out, nil
 }
 

@@ -25,15 +25,21 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/settings"
 )
 
+// Main runs the image as a program whose elections are changed, as tests want it.
+func Main(also ...func(*election.Options)) { image.Main(Definition(also...)) }
+
 // Definition is the image.
-func Definition() image.Definition[config.Config] {
-	return image.Definition[config.Config]{Name: "elector", Settings: common, Start: start}
+func Definition(also ...func(*election.Options)) image.Definition[config.Config] {
+	return image.Definition[config.Config]{
+		Name: "elector", Settings: common,
+		Start: func(_ context.Context, rt *image.Runtime[config.Config]) error { return start(rt, also) },
+	}
 }
 
 // common finds what all images have.
 func common(c *config.Config) settings.Settings { return c.Settings }
 
-func start(_ context.Context, rt *image.Runtime[config.Config]) error {
+func start(rt *image.Runtime[config.Config], also []func(*election.Options)) error {
 	c := rt.File.Current()
 	table, err := open(c)
 	if err != nil {
@@ -42,10 +48,14 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 	calls := counted(table, rt.Metrics)
 	told := newCallbacks(c.Callbacks, rt.Log.Logger)
 	lease := election.Lease{Duration: c.Lease.Duration.Std(), RenewDeadline: c.Lease.RenewDeadline.Std(), RetryPeriod: c.Lease.RetryPeriod.Std()}
-	agent := election.New(election.Options{
+	options := election.Options{
 		Store: calls, Clock: election.System(), Member: os.ExpandEnv(c.Member), Address: os.ExpandEnv(c.Address), Slots: c.Slots, Lease: lease,
 		Elections: c.Elections, Sets: c.Sets, Auto: c.Campaign == config.CampaignAuto, Demoted: told.demoted, Log: rt.Log.Logger,
-	})
+	}
+	for _, change := range also {
+		change(&options)
+	}
+	agent := election.New(options)
 	told.agent = agent
 	rt.Metrics.MustRegister(leads{agent, c.Elections, c.Sets})
 	front := server.New(server.Options{
