@@ -32,14 +32,14 @@ func Main(also ...func(*election.Options)) { image.Main(Definition(also...)) }
 func Definition(also ...func(*election.Options)) image.Definition[config.Config] {
 	return image.Definition[config.Config]{
 		Name: "elector", Settings: common,
-		Start: func(_ context.Context, rt *image.Runtime[config.Config]) error { return start(rt, also) },
+		Start: func(ctx context.Context, rt *image.Runtime[config.Config]) error { return start(ctx, rt, also) },
 	}
 }
 
 // common finds what all images have.
 func common(c *config.Config) settings.Settings { return c.Settings }
 
-func start(rt *image.Runtime[config.Config], also []func(*election.Options)) error {
+func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*election.Options)) error {
 	c := rt.File.Current()
 	table, err := open(c)
 	if err != nil {
@@ -92,7 +92,22 @@ func start(rt *image.Runtime[config.Config], also []func(*election.Options)) err
 	})
 	rt.Process.OnDrain("hand over", func(ctx context.Context) error { agent.Leave(ctx); return nil })
 	rt.Process.OnFlush("close the API", func(context.Context) error { return api.Close() })
-	return nil
+	return joined(ctx, agent)
+}
+
+// joined waits until the elector takes part, which is when it has started: a new replica counts from then on.
+func joined(ctx context.Context, agent *election.Agent) error {
+	for {
+		changed, _ := agent.Changed()
+		if agent.Joined() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
 }
 
 // open the table at the backend.

@@ -80,7 +80,7 @@ func (e *Elections) AddTo(t *topology.Topology, g *topology.Group, w *workload.W
 			Liveness: &topology.Probe{HTTP: &topology.HTTPAction{Port: managementPort, Path: "/health/live"}, PeriodSeconds: 10, TimeoutSeconds: 5, FailureThreshold: 6},
 		},
 		// Seats are handed over before main is asked to end.
-		Hooks: topology.Hooks{PreStop: &topology.Hook{Exec: []string{program, "-leave"}}},
+		Hooks: topology.Hooks{PreStop: &topology.Hook{Exec: []string{program, "leave"}}},
 	}
 	if c.Image == "" {
 		c.Image = p.Image("elector")
