@@ -49,7 +49,8 @@ type Options struct {
 	Sets      map[string]int
 	// Auto has it stand for all elections; otherwise it does where Stand was called.
 	Auto bool
-	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader. Nil is nothing.
+	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader; for many seats at once
+	// where many are given away. Nil is nothing.
 	Demoted func(ctx context.Context, election string)
 	Log     *slog.Logger
 }
@@ -140,6 +141,7 @@ func (a *Agent) Run(ctx context.Context) {
 	var watching sync.WaitGroup
 	watching.Go(func() { a.Store.Watch(ctx, keys, a.observe) })
 	defer watching.Wait()
+	giving := make(chan struct{}, 1)
 	next := a.Clock.After(0)
 	for {
 		select {
@@ -150,7 +152,11 @@ func (a *Agent) Run(ctx context.Context) {
 			a.renew(ctx)
 			a.end(ctx)
 			a.take(ctx)
-			a.give(ctx)
+			select {
+			case giving <- struct{}{}: // it waits for the application, which no renewal must
+				watching.Go(func() { a.give(ctx); <-giving })
+			default:
+			}
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
 		}
