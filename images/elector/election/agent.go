@@ -140,6 +140,7 @@ func (a *Agent) Run(ctx context.Context) {
 	keys = slices.AppendSeq(keys, maps.Keys(a.shared))
 	var watching sync.WaitGroup
 	watching.Go(func() { a.Store.Watch(ctx, keys, a.observe) })
+	watching.Go(func() { a.expire(ctx) })
 	defer watching.Wait()
 	giving := make(chan struct{}, 1)
 	next := a.Clock.After(0)
@@ -159,6 +160,32 @@ func (a *Agent) Run(ctx context.Context) {
 			}
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
+		}
+	}
+}
+
+// expire tells who waits for changes when the session has run out, which happens without a word from anybody.
+func (a *Agent) expire(ctx context.Context) {
+	told := time.Duration(0)
+	for {
+		a.mu.Lock()
+		changed, valid := a.changed, a.own.valid
+		left := valid - a.Clock.Now()
+		if left <= 0 && valid > told {
+			told = valid
+			a.notify()
+			changed = a.changed
+		}
+		a.mu.Unlock()
+		var lapse <-chan time.Time
+		if left > 0 {
+			lapse = a.Clock.After(left)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-lapse:
 		}
 	}
 }
