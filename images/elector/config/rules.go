@@ -62,6 +62,17 @@ func (c *Config) SetDefaults() {
 	}
 	c.Lease.SetDefaults()
 	c.Relay.SetDefaults()
+	if a := c.Application; a != nil {
+		if a.Period == 0 {
+			a.Period = Duration(time.Second)
+		}
+		if a.Timeout == 0 {
+			a.Timeout = Duration(time.Second)
+		}
+		if a.Failures == 0 {
+			a.Failures = 3
+		}
+	}
 }
 
 // SetDefaults of what follows from the duration.
@@ -154,6 +165,14 @@ func (c *Config) Validate() error {
 	}
 	if e := c.Backend.Engine; e != nil && e.Instance == "" {
 		add("backend.engine.instance", "must not be empty")
+	}
+	if a := c.Application; a != nil {
+		if (a.URL == "") == (a.TCP == "") {
+			add("application", "exactly one of url, tcp must be set")
+		}
+		if a.Period <= 0 || a.Timeout <= 0 || a.Failures < 1 {
+			add("application", "period, timeout and failures must be greater than 0, got %s, %s and %d", a.Period, a.Timeout, a.Failures)
+		}
 	}
 	c.validateRelay(add)
 	for path, text := range map[string]string{"callbacks.on_elected": c.Callbacks.OnElected, "callbacks.on_demoted": c.Callbacks.OnDemoted} {

@@ -49,6 +49,8 @@ type Options struct {
 	Sets      map[string]int
 	// Auto has it stand for all elections; otherwise it does where Stand was called.
 	Auto bool
+	// Unready until SetReady says otherwise.
+	Unready bool
 	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader; for many seats at once
 	// where many are given away. Nil is nothing.
 	Demoted func(ctx context.Context, election string)
@@ -72,10 +74,12 @@ type Agent struct {
 	doubts  map[string]string        // versions of records of which it has sent a next one that gives such a seat away
 	yields  map[string]time.Duration // until when it leaves seats that it has resigned from to others
 	over    map[string]bool          // sessions that have ended for certain
-	ready   bool
+	ready   bool                     // what it is beside is, to lead
+	left    bool
 	changed chan struct{} // closed at the next change
 	index   uint64        // of changes
 	wake    chan struct{}
+	hurry   chan struct{}
 }
 
 // own session.
@@ -118,8 +122,8 @@ type seatsView struct {
 func New(o Options) *Agent {
 	a := &Agent{
 		Options: o, shared: map[string][]string{}, record: map[string]string{}, sets: map[string][]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
-		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, doubts: map[string]string{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
-		changed: make(chan struct{}), wake: make(chan struct{}, 1),
+		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, doubts: map[string]string{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: !o.Unready,
+		changed: make(chan struct{}), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
 	if a.Demoted == nil {
 		a.Demoted = func(context.Context, string) {}
@@ -160,19 +164,21 @@ func (a *Agent) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-next:
-			next = a.Clock.After(a.Lease.RetryPeriod)
-			a.renew(ctx)
-			a.settle(ctx)
-			a.end(ctx)
-			a.take(ctx)
-			select {
-			case giving <- struct{}{}: // it waits for the application, which no renewal must
-				watching.Go(func() { a.give(ctx); <-giving })
-			default:
-			}
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
+			continue
+		case <-a.hurry:
+		case <-next:
+		}
+		next = a.Clock.After(a.Lease.RetryPeriod)
+		a.renew(ctx)
+		a.settle(ctx)
+		a.end(ctx)
+		a.take(ctx)
+		select {
+		case giving <- struct{}{}: // it waits for the application, which no renewal must
+			watching.Go(func() { a.give(ctx); <-giving })
+		default:
 		}
 	}
 }
@@ -200,6 +206,21 @@ func (a *Agent) expire(ctx context.Context) {
 		case <-changed:
 		case <-lapse:
 		}
+	}
+}
+
+// SetReady says whether what this elector is beside can lead. If it cannot, others get its seats; if none of them can either, it
+// keeps them.
+func (a *Agent) SetReady(ready bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ready == a.ready {
+		return
+	}
+	a.ready = ready
+	select {
+	case a.hurry <- struct{}{}:
+	default:
 	}
 }
 
@@ -305,7 +326,7 @@ func (a *Agent) lost() {
 func (a *Agent) renew(ctx context.Context) {
 	a.mu.Lock()
 	if a.own.slot < 0 {
-		joins := a.ready // who has left stays away
+		joins := !a.left // who has left stays away
 		a.mu.Unlock()
 		if joins {
 			a.join(ctx)
@@ -314,7 +335,7 @@ func (a *Agent) renew(ctx context.Context) {
 	}
 	was, next := a.own, a.own.session
 	next.Revision++
-	next.Ready = a.ready
+	next.Ready = a.ready && !a.left
 	sent := a.Clock.Now()
 	if a.own.attempted != next.Revision {
 		a.own.attempted, a.own.sent = next.Revision, sent

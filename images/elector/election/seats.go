@@ -178,7 +178,7 @@ func (a *Agent) take(ctx context.Context) {
 			continue
 		}
 		err := a.change(ctx, key, func(all map[string]seat) bool {
-			if a.own.slot < 0 || a.Clock.Now() >= a.own.valid || !a.ready {
+			if a.own.slot < 0 || a.Clock.Now() >= a.own.valid || !a.ready || a.left {
 				return false
 			}
 			edited := false
@@ -238,21 +238,8 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 // Leave hands over or gives up all seats, and ends the session.
 func (a *Agent) Leave(ctx context.Context) {
 	a.mu.Lock()
-	a.ready = false
-	gifts, next := map[string]seat{}, 0
-	heirs := a.heirs()
-	for _, names := range a.shared {
-		for _, name := range names {
-			if !a.holds(a.held[a.record[name]].Seats[name]) {
-				continue
-			}
-			gifts[name] = seat{}
-			if len(heirs) > 0 {
-				gifts[name] = heirs[next%len(heirs)]
-				next++
-			}
-		}
-	}
+	a.left = true
+	gifts := a.legacy()
 	a.mu.Unlock()
 	if len(gifts) > 0 {
 		if err := a.handOver(ctx, gifts); err != nil {
@@ -271,6 +258,24 @@ func (a *Agent) Leave(ctx context.Context) {
 	if _, err := a.put(ctx, store.SlotKey(was.slot), last, was.version); err != nil {
 		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
 	}
+}
+
+// legacy is all that this elector holds, for others in turn; for nobody where there are none, or they stand only when they are asked
+// to. The caller holds the lock.
+func (a *Agent) legacy() map[string]seat {
+	gifts, next := map[string]seat{}, 0
+	heirs := a.heirs()
+	for _, name := range slices.Sorted(maps.Keys(a.record)) {
+		if !a.holds(a.held[a.record[name]].Seats[name]) {
+			continue
+		}
+		gifts[name] = seat{}
+		if len(heirs) > 0 && a.Auto {
+			gifts[name] = heirs[next%len(heirs)]
+			next++
+		}
+	}
+	return gifts
 }
 
 // heirs are the seats for those that may get what one who leaves has held.

@@ -58,7 +58,7 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 				forward.Cut(election)
 			}
 		},
-		Log: rt.Log.Logger,
+		Unready: c.Application != nil, Log: rt.Log.Logger,
 	}
 	for _, change := range also {
 		change(&options)
@@ -97,6 +97,12 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 	api := &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second}
 	rt.Process.Go("elect", func(ctx context.Context) error { agent.Run(ctx); return nil })
 	rt.Process.Go("tell the application", told.run)
+	if c.Application != nil {
+		rt.Process.Go("ask the application", func(ctx context.Context) error {
+			follow(ctx, *c.Application, agent.SetReady, rt.Log.Logger)
+			return nil
+		})
+	}
 	rt.Process.Go("expect renewals", func(ctx context.Context) error { front.Run(ctx); return nil })
 	rt.Process.Go("serve", func(context.Context) error {
 		if err := api.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

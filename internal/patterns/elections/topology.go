@@ -161,6 +161,7 @@ func (e *Elections) config(instance, prefix string, w *workload.Workload) *confi
 	if b := is.Callbacks; b != nil {
 		c.Callbacks = config.Callbacks{OnElected: b.OnElected.url(w), OnDemoted: b.OnDemoted.url(w), Timeout: duration(b.Timeout)}
 	}
+	c.Application = application(w)
 	for _, r := range e.relays(w) {
 		if c.Relay.Services == nil {
 			c.Relay.Services, c.Relay.Peer, c.Address = map[string]config.Service{}, fmt.Sprintf(":%d", peerNumber), "${"+envPeer+"}"
@@ -169,6 +170,30 @@ func (e *Elections) config(instance, prefix string, w *workload.Workload) *confi
 	}
 	c.SetDefaults()
 	return c
+}
+
+// application is asked what main's readiness probe asks; nil where that is a command, or there is none.
+func application(w *workload.Workload) *config.Application {
+	if w.Main.Probes == nil || w.Main.Probes.Readiness == nil {
+		return nil
+	}
+	p := w.Main.Probes.Readiness
+	a := &config.Application{Period: duration(p.Period), Timeout: duration(p.Timeout), Failures: p.FailureThreshold}
+	switch {
+	case p.HTTP != nil && (p.HTTP.Scheme == "" || p.HTTP.Scheme == "http"):
+		path := p.HTTP.Path
+		if path == "" {
+			path = "/"
+		}
+		a.URL = fmt.Sprintf("http://127.0.0.1:%d%s", w.Main.Ports[p.HTTP.Port].Port, path)
+	case p.HTTP != nil: // whose certificate is nobody's business here
+		a.TCP = fmt.Sprintf("127.0.0.1:%d", w.Main.Ports[p.HTTP.Port].Port)
+	case p.TCP != nil:
+		a.TCP = fmt.Sprintf("127.0.0.1:%d", w.Main.Ports[p.TCP.Port].Port)
+	default:
+		return nil
+	}
+	return a
 }
 
 // url of a callback on localhost.

@@ -15,7 +15,7 @@ var specs = map[string]string{
 	// writer has one leader, whom clients reach.
 	"writer": `{
 		"name": "writer", "namespace": "shop", "replicas": 3,
-		"main": {"image": "registry.example/writer:1", "ports": {"http": {"port": 8080}}},
+		"main": {"image": "registry.example/writer:1", "ports": {"http": {"port": 8080}}, "probes": {"readiness": {"http": {"port": "http", "path": "/ready"}, "period": "2s"}}},
 		"expose": {"http": {}},
 		"elections": {"one": {"expose_leader": true}, "two": {}},
 		"elector": {"lease": {"profile": "fast"}, "callbacks": {"on_elected": {"port": "http", "path": "/elected"}}}
