@@ -253,10 +253,29 @@ func (a *Agent) Leave(ctx context.Context) {
 	if was.slot < 0 {
 		return
 	}
-	last.Revision++
-	last.Ended, last.Ready = true, false
-	if _, err := a.put(ctx, store.SlotKey(was.slot), last, was.version); err != nil {
+	if err := a.endOwn(ctx, was.slot, last, was.version); err != nil {
 		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
+	}
+}
+
+// endOwn session, over a renewal that was on its way.
+func (a *Agent) endOwn(ctx context.Context, slot int, is session, version string) error {
+	for {
+		is.Revision++
+		is.Ended, is.Ready = true, false
+		_, err := a.put(ctx, store.SlotKey(slot), is, version)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		r, err := a.get(ctx, store.SlotKey(slot))
+		if err != nil {
+			return err
+		}
+		now, err := decode[session](r)
+		if err != nil || now.ID != is.ID || now.Ended {
+			return err
+		}
+		is, version = now, r.Version
 	}
 }
 

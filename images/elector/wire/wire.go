@@ -104,7 +104,8 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 		})
 	}
 	rt.Process.Go("expect renewals", func(ctx context.Context) error { front.Run(ctx); return nil })
-	rt.Process.Go("serve", func(context.Context) error {
+	rt.Process.Go("serve", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { api.Close() })()
 		if err := api.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -122,7 +123,6 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 			return nil
 		})
 	}
-	rt.Process.OnFlush("close the API", func(context.Context) error { return api.Close() })
 	return joined(ctx, agent)
 }
 
