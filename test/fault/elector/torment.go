@@ -21,10 +21,11 @@ const (
 	HoldAnswer Fault = "answers held up"
 	LoseAnswer Fault = "answers lost"
 	Slow       Fault = "slowed down"
+	Resigning  Fault = "cut off while it resigns"
 )
 
 // Faults are all.
-var Faults = []Fault{Stop, Stop, Kill, End, Cut, Hold, HoldAsked, HoldAnswer, LoseAnswer, Slow}
+var Faults = []Fault{Stop, Stop, Kill, End, Cut, Hold, HoldAsked, HoldAnswer, LoseAnswer, Slow, Resigning}
 
 // torment one elector until the context ends, and leave it well.
 func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
@@ -85,6 +86,12 @@ func (r *rig) do(ctx context.Context, e *elector, fault Fault, lasts time.Durati
 		each(func(l *Link) { l.Hold(true, false) })
 	case HoldAnswer, LoseAnswer:
 		each(func(l *Link) { l.Hold(false, true) })
+	case Resigning:
+		if !r.resigning(ctx, e, random) {
+			return false
+		}
+		each((*Link).Cut)
+		lasts /= 4 // it goes on while its lease lasts
 	case Slow:
 		each(func(l *Link) { l.Delay(lasts / 8) })
 	}
@@ -96,9 +103,22 @@ func (r *rig) do(ctx context.Context, e *elector, fault Fault, lasts time.Durati
 	return true
 }
 
+// resigning has an elector give a seat to another one, and comes back while it is at it; false if it leads nothing.
+func (r *rig) resigning(ctx context.Context, e *elector, random *rand.Rand) bool {
+	for _, i := range random.Perm(len(r.elections)) {
+		if election := r.elections[i]; r.leads.of(election) == e {
+			to := memberName(random.IntN(len(r.electors)))
+			go func() { _ = resign(ctx, e, election, to, r.plan.Lease.Duration.Std()) }() // it is not to know
+			pause(ctx, time.Duration(random.Int64N(int64(12*time.Millisecond))))
+			return true
+		}
+	}
+	return false
+}
+
 // start an elector with another clock.
 func (r *rig) start(e *elector, random *rand.Rand) error {
-	rate := 1 + r.plan.Skew*(2*random.Float64()-1)
+	rate := 1 + r.plan.Skew*[]float64{-1, 1, 2*random.Float64() - 1}[random.IntN(3)]
 	r.log("%s begins with a clock that goes %.3f times as fast", memberName(e.number), rate)
 	return e.start(rate, r.plan.Env...)
 }
