@@ -76,6 +76,7 @@ func succession(t *testing.T, sites func(testing.TB, int, []string) []Site) {
 	t.Run("a margin that is taken out is found", func(t *testing.T) {
 		plan := usual
 		plan.Env, plan.Faults = []string{"MARGIN=none"}, []Fault{Stop, Cut, Hold, HoldAsked}
+		plan.Shortest, plan.Leaders, plan.Resign = quick.Duration.Std(), true, 0
 		found(t, binary, plan, func(r Report) bool { return len(r.Overlapping) > 0 })
 	})
 	t.Run("a token check that is taken out is found", func(t *testing.T) {
@@ -89,7 +90,7 @@ func succession(t *testing.T, sites func(testing.TB, int, []string) []Site) {
 func found(t *testing.T, binary string, plan Plan, is func(Report) bool) {
 	t.Helper()
 	const rounds = 12
-	plan.Least, plan.Within = 8*time.Second, 10*time.Second
+	plan.Least, plan.Within = 6*time.Second, 10*time.Second
 	for round := range rounds {
 		report := Run(t, binary, plan)
 		t.Logf("round %d: %s: %.600v", round, report, report.Err())

@@ -31,6 +31,9 @@ type Plan struct {
 	// Skew is how far the rate of a clock may be from 1.
 	Skew   float64
 	Faults []Fault
+	// Shortest that a fault lasts; the longest is two leases. Leaders: nobody else has one.
+	Shortest time.Duration
+	Leaders  bool
 	// Resign is about how often a leader does.
 	Resign time.Duration
 	Seed   uint64
@@ -103,6 +106,18 @@ func (l *leads) of(election string) *elector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.who[election]
+}
+
+// any election that an elector leads, as far as is known.
+func (l *leads) any(e *elector) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, who := range l.who {
+		if who == e {
+			return true
+		}
+	}
+	return false
 }
 
 // rig is everything that runs.

@@ -34,14 +34,20 @@ func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
 	var deck []Fault // shuffled, so that none waits for long
 	for {
 		pause(ctx, lease/2+upTo(lease*3/2))
+		for r.plan.Leaders && !r.leads.any(e) && ctx.Err() == nil {
+			pause(ctx, 10*time.Millisecond)
+		}
 		if ctx.Err() != nil {
 			return
+		}
+		if e.over() {
+			r.strange("%s has ended by itself: %s", memberName(e.number), e.tail())
 		}
 		if len(deck) == 0 {
 			deck = append(deck, r.plan.Faults...)
 			random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		}
-		fault, lasts := deck[0], upTo(2*lease)
+		fault, lasts := deck[0], r.plan.Shortest+upTo(2*lease-r.plan.Shortest)
 		deck = deck[1:]
 		r.log("%s is %s for %s", memberName(e.number), fault, lasts.Round(time.Millisecond))
 		if r.do(ctx, e, fault, lasts, random) {
