@@ -4,6 +4,10 @@
 // # Usage
 //
 //	elector [-config FILE] [-check] [-version]
+//	elector leave [FILE]
+//
+// The second asks the elector that runs with a configuration to hand over whatever it leads (POST /v1/leave), and waits until it
+// has: engines call it before they end a replica.
 //
 // # What it promises
 //
@@ -28,8 +32,20 @@
 package main
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/wire"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/image"
 )
 
-func main() { image.Main(wire.Definition()) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "leave" {
+		if err := wire.Leave(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	image.Main(wire.Definition())
+}

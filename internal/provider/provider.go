@@ -12,6 +12,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/functions"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/leaderelection"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/manifest"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/scattergather"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/sidecar"
@@ -24,6 +25,7 @@ func Kinds() []instance.Kind {
 		sidecar.Kind(),
 		workqueue.Kind(),
 		scattergather.Kind(),
+		leaderelection.Kind(),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func valid() *Config {
 	return &Config{
 		Elections: []string{"one"}, Sets: map[string]int{"shards": 4}, Backend: Backend{Nomad: &Nomad{Path: "nomad/jobs/web"}},
-		Address: "${PATTERN_ADDRESS}:4051",
+		Address: "${PATTERN_PEER}",
 		Relay: Relay{Services: map[string]Service{
 			"web":   {Election: "one", Listen: ":4050", Target: "127.0.0.1:8080"},
 			"shard": {Election: "shards/3", Listen: ":4052", Target: "127.0.0.1:8081"},
@@ -80,7 +80,7 @@ func TestEveryFaultIsToldWithItsPath(t *testing.T) {
 		}, []string{"callbacks.on_elected: must be http://", "callbacks.on_demoted: must be http://", "callbacks.timeout: must be"}},
 		{"a relay of nothing", func(c *Config) { c.Relay = Relay{Peer: ":1"} }, []string{"relay.services: must have at least one"}},
 		{"a relay that nobody can reach", func(c *Config) { c.Address = "" }, []string{"address: must be the HOST:PORT that other electors reach relay.peer (:4051) at"}},
-		{"a relay without a port", func(c *Config) { c.Address = "${PATTERN_ADDRESS}" }, []string{"address: must be HOST:PORT"}},
+		{"a relay without a port", func(c *Config) { c.Address = "host" }, []string{"address: must be HOST:PORT"}},
 		{"a relay without patience", func(c *Config) { c.Relay.Patience, c.Relay.Waiting = -1, -1 }, []string{"relay.patience: must be", "relay.waiting: must be 1 to"}},
 		{"a relay on the port of the API", func(c *Config) { c.Relay.Peer = ":4040" }, []string{"relay.peer: port 4040 is that of listen"}},
 		{"a service on the port of another", service(func(s *Service) { s.Listen = ":4052" }), []string{`relay.services["web"].listen: port 4052 is that of relay.services["shard"].listen`}},

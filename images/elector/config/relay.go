@@ -46,7 +46,7 @@ func (c *Config) validateRelay(add func(path, format string, args ...any)) {
 	port("relay.peer", r.Peer)
 	if c.Address == "" {
 		add("address", "must be the HOST:PORT that other electors reach relay.peer (%s) at", r.Peer)
-	} else if host, _, err := net.SplitHostPort(c.Address); err != nil || host == "" {
+	} else if host, _, err := net.SplitHostPort(c.Address); (err != nil || host == "") && !strings.HasSuffix(c.Address, "}") {
 		add("address", "must be HOST:PORT, where other electors reach relay.peer (%s), got %q", r.Peer, c.Address)
 	}
 	if r.Patience <= 0 || r.Patience.Std() > mostPatience {
@@ -57,8 +57,8 @@ func (c *Config) validateRelay(add func(path, format string, args ...any)) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
 		s, at := r.Services[name], fmt.Sprintf("relay.services[%q]", name)
-		if !Name.MatchString(name) {
-			add(at, "must be lower-case letters, digits and dashes, at most 40, beginning with a letter")
+		if !serviceName.MatchString(name) {
+			add(at, "must be lower-case letters, digits and dashes, at most 60, beginning with a letter")
 		}
 		if !c.has(s.Election) {
 			add(at+".election", "there is no election %q", s.Election)

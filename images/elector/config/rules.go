@@ -39,6 +39,9 @@ const (
 // Name of an election or a set.
 var Name = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
+// serviceName of a relay, such as ELECTION-PORT.
+var serviceName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,58}[a-z0-9])?$`)
+
 // SetDefaults fills in what is missing.
 func (c *Config) SetDefaults() {
 	c.Settings.SetDefaults()

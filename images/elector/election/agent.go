@@ -49,7 +49,8 @@ type Options struct {
 	Sets      map[string]int
 	// Auto has it stand for all elections; otherwise it does where Stand was called.
 	Auto bool
-	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader. Nil is nothing.
+	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader; for many seats at once
+	// where many are given away. Nil is nothing.
 	Demoted func(ctx context.Context, election string)
 	Log     *slog.Logger
 }
@@ -151,7 +152,9 @@ func (a *Agent) Run(ctx context.Context) {
 	keys = slices.AppendSeq(keys, maps.Keys(a.shared))
 	var watching sync.WaitGroup
 	watching.Go(func() { a.Store.Watch(ctx, keys, a.observe) })
+	watching.Go(func() { a.expire(ctx) })
 	defer watching.Wait()
+	giving := make(chan struct{}, 1)
 	next := a.Clock.After(0)
 	for {
 		select {
@@ -163,9 +166,39 @@ func (a *Agent) Run(ctx context.Context) {
 			a.settle(ctx)
 			a.end(ctx)
 			a.take(ctx)
-			a.give(ctx)
+			select {
+			case giving <- struct{}{}: // it waits for the application, which no renewal must
+				watching.Go(func() { a.give(ctx); <-giving })
+			default:
+			}
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
+		}
+	}
+}
+
+// expire tells who waits for changes when the session has run out, which happens without a word from anybody.
+func (a *Agent) expire(ctx context.Context) {
+	told := time.Duration(0)
+	for {
+		a.mu.Lock()
+		changed, valid := a.changed, a.own.valid
+		left := valid - a.Clock.Now()
+		if left <= 0 && valid > told {
+			told = valid
+			a.notify()
+			changed = a.changed
+		}
+		a.mu.Unlock()
+		var lapse <-chan time.Time
+		if left > 0 {
+			lapse = a.Clock.After(left)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-lapse:
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 )
 
 // share says who should get which seats of a set, by what is known of it: free seats go to those that have the fewest, and who has
@@ -75,7 +76,7 @@ func (a *Agent) give(ctx context.Context) {
 	gifts := map[string]seat{}
 	if a.Auto && a.own.slot >= 0 {
 		for name, session := range a.shares() {
-			if session == a.own.ID || !a.holds(a.held[a.record[name]].Seats[name]) {
+			if session == a.own.ID || a.leaving[name] > 0 || !a.holds(a.held[a.record[name]].Seats[name]) {
 				continue
 			}
 			for slot, v := range a.slots {
@@ -104,9 +105,11 @@ func (a *Agent) handOver(ctx context.Context, gifts map[string]seat) error {
 	}
 	a.notify()
 	a.mu.Unlock()
+	var told sync.WaitGroup
 	for name := range gifts {
-		a.Demoted(ctx, name)
+		told.Go(func() { a.Demoted(ctx, name) })
 	}
+	told.Wait()
 	defer func() {
 		a.mu.Lock()
 		for name := range gifts {

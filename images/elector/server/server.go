@@ -6,11 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,13 +43,19 @@ func New(o Options) *Server {
 		s.mux.HandleFunc("GET "+path, s.get)
 		s.mux.HandleFunc("PUT "+path, s.put)
 		s.mux.HandleFunc("GET "+path+"/is-leader", s.isLeader)
-		s.mux.HandleFunc("GET "+path+"/watch", s.watch)
+		s.mux.HandleFunc("GET "+path+"/watch", func(w http.ResponseWriter, r *http.Request) {
+			watch(s, w, r, func() (api.Election, uint64, error) { e, err := s.election(name(r)); return e, e.Index, err }, same)
+		})
 		s.mux.HandleFunc("POST "+path+"/become-leader", s.become)
 		s.mux.HandleFunc("POST "+path+"/renew", s.renew)
 		s.mux.HandleFunc("POST "+path+"/resign", s.resign)
 		s.mux.HandleFunc("POST "+path+"/verify", s.verify)
 	}
 	s.mux.HandleFunc("GET /v1/election-sets/{set}", s.set)
+	s.mux.HandleFunc("GET /v1/election-sets/{set}/watch", func(w http.ResponseWriter, r *http.Request) {
+		watch(s, w, r, func() (api.Set, uint64, error) { v, err := s.whole(r.PathValue("set")); return v, v.Index, err }, sameSet)
+	})
+	s.mux.HandleFunc("POST /v1/leave", s.leave)
 	s.mux.HandleFunc("GET /{$}", s.old)
 	return s
 }
@@ -258,6 +261,12 @@ func (s *Server) resign(w http.ResponseWriter, r *http.Request) {
 	s.get(w, r)
 }
 
+// leave all elections: whoever is to end calls this before.
+func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
+	s.Agent.Leave(r.Context())
+	w.WriteHeader(http.StatusNoContent)
+}
+
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	var in api.Verify
 	if !s.read(w, r, &in) {
@@ -272,25 +281,33 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) set(w http.ResponseWriter, r *http.Request) {
-	set := r.PathValue("set")
-	shards, ok := s.Sets[set]
-	if !ok {
-		s.refuse(w, r, election.ErrUnknown)
+	out, err := s.whole(r.PathValue("set"))
+	if err != nil {
+		s.refuse(w, r, err)
 		return
 	}
-	out := api.Set{Name: set, Own: []int{}}
+	answer(w, http.StatusOK, out)
+}
+
+// whole set. Its index is from before anything else of it, so that who waits for the next change with it misses none.
+func (s *Server) whole(set string) (api.Set, error) {
+	shards, ok := s.Sets[set]
+	if !ok {
+		return api.Set{}, election.ErrUnknown
+	}
+	_, index := s.Agent.Changed()
+	out := api.Set{Name: set, Own: []int{}, Elections: make([]api.Election, 0, shards), Index: index}
 	for shard := range shards {
 		e, err := s.election(election.ShardName(set, shard))
 		if err != nil {
-			s.refuse(w, r, err)
-			return
+			return api.Set{}, err
 		}
 		if e.Self {
 			out.Own = append(out.Own, shard)
 		}
-		out.Elections, out.Index = append(out.Elections, e), e.Index
+		out.Elections = append(out.Elections, e)
 	}
-	answer(w, http.StatusOK, out)
+	return out, nil
 }
 
 func (s *Server) old(w http.ResponseWriter, r *http.Request) {
@@ -304,93 +321,6 @@ func (s *Server) old(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, api.Old{Name: e.Leader})
-}
-
-// watch by long poll (index=N, wait=DURATION), or by server-sent events where the client accepts those.
-func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
-	is := name(r)
-	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		s.events(w, r, is)
-		return
-	}
-	wait, err := patience(r)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	since := uint64(0)
-	if text := r.URL.Query().Get("index"); text != "" {
-		if since, err = strconv.ParseUint(text, 10, 64); err != nil {
-			s.refuse(w, r, &badError{fmt.Sprintf("index must be the index of an answer before, got %q", text)})
-			return
-		}
-	}
-	was, err := s.election(is)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	s.until(r.Context(), time.Now().Add(wait), func() bool {
-		e, _ := s.election(is)
-		return e.Index > since && (since == 0 || was.Index > since || !same(e, was))
-	})
-	s.get(w, r)
-}
-
-// same tells whether two answers say the same of who leads.
-func same(a, b api.Election) bool {
-	return a.Leader == b.Leader && a.Address == b.Address && a.Self == b.Self && a.Term == b.Term
-}
-
-// beat is how often a stream of events says that it is there.
-const beat = 15 * time.Second
-
-func (s *Server) events(w http.ResponseWriter, r *http.Request, is string) {
-	e, err := s.election(is)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	control := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	say := func(e api.Election) bool {
-		raw, err := json.Marshal(e)
-		if err != nil { // plain data
-			panic(err)
-		}
-		_, err = fmt.Fprintf(w, "id: %d\ndata: %s\n\n", e.Index, raw)
-		return err == nil && control.Flush() == nil
-	}
-	if !say(e) {
-		return
-	}
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
-	for {
-		changed, _ := s.Agent.Changed()
-		if next, err := s.election(is); err == nil && !same(next, e) {
-			if e = next; !say(e) {
-				return
-			}
-			continue
-		}
-		lapse := make(<-chan time.Time)
-		if e.Self { // it ends by itself, without a word from anybody
-			lapse = time.After(time.Duration(e.ExpiresInMS+1) * time.Millisecond)
-			e, _ = s.election(is)
-		}
-		select {
-		case <-r.Context().Done():
-			return
-		case <-changed:
-		case <-lapse:
-		case <-tick.C:
-			if _, err := io.WriteString(w, ": \n\n"); err != nil || control.Flush() != nil {
-				return
-			}
-		}
-	}
 }
 
 func (s *Server) read(w http.ResponseWriter, r *http.Request, into any) bool {
@@ -409,10 +339,15 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &bad), errors.Is(err, errAuto):
 		status = http.StatusBadRequest
+	case errors.Is(err, election.ErrUnknown) && r.PathValue("set") != "" && r.PathValue("shard") == "":
+		status, out.Error = http.StatusNotFound, fmt.Sprintf("there is no set of elections %q: declare it in the election_sets of the resource", r.PathValue("set"))
 	case errors.Is(err, election.ErrUnknown):
 		status, out.Error = http.StatusNotFound, fmt.Sprintf("there is no election %q: declare it in the elections of the resource", name(r))
 	case errors.Is(err, election.ErrNotLeader), errors.Is(err, election.ErrNobody):
 		status = http.StatusConflict
+		if to := r.URL.Query().Get("to"); errors.Is(err, election.ErrNobody) {
+			out.Error = fmt.Sprintf("there is no member %q that is ready to lead: this one leads on", to)
+		}
 		if e, err := s.election(name(r)); err == nil {
 			out.Election = &e
 		}

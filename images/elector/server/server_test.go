@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,16 +32,31 @@ const (
 type elector struct {
 	t    *testing.T
 	base string
+	link *link
 	stop func()
+}
+
+// link is an elector's way to the store.
+type link struct {
+	store.Store
+	cut atomic.Bool
+}
+
+func (l *link) Put(ctx context.Context, key string, value []byte, version string) (string, error) {
+	if l.cut.Load() {
+		return "", errors.New("the network is down")
+	}
+	return l.Store.Put(ctx, key, value, version)
 }
 
 func start(t *testing.T, s store.Store, member string, auto bool) *elector {
 	t.Helper()
+	to := &link{Store: s}
 	lease := election.Lease{Duration: 300 * time.Millisecond, RenewDeadline: 200 * time.Millisecond, RetryPeriod: 50 * time.Millisecond}
 	log := slog.New(slog.DiscardHandler)
 	sets := map[string]int{"shards": 4}
 	agent := election.New(election.Options{
-		Store: s, Clock: election.System(), Member: member, Address: member + ":1", Slots: 4, Lease: lease, Elections: []string{"one"}, Sets: sets, Auto: auto, Log: log,
+		Store: to, Clock: election.System(), Member: member, Address: member + ":1", Slots: 4, Lease: lease, Elections: []string{"one"}, Sets: sets, Auto: auto, Log: log,
 	})
 	server := New(Options{Agent: agent, Elections: []string{"one"}, Sets: sets, Auto: auto, Lease: lease.Duration, Log: log})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,7 +64,7 @@ func start(t *testing.T, s store.Store, member string, auto bool) *elector {
 	running.Go(func() { agent.Run(ctx) })
 	running.Go(func() { server.Run(ctx) })
 	front := httptest.NewServer(server)
-	e := &elector{t: t, base: front.URL}
+	e := &elector{t: t, base: front.URL, link: to}
 	var once sync.Once
 	e.stop = func() { once.Do(func() { cancel(); front.CloseClientConnections(); front.Close(); running.Wait() }) }
 	t.Cleanup(e.stop)
@@ -67,6 +84,32 @@ func (e *elector) do(method, path, body string, into any) int {
 		require.NoError(e.t, json.Unmarshal(raw, into), string(raw))
 	}
 	return response.StatusCode
+}
+
+// listen to the events of a path.
+func listen[T any](e *elector, path string) <-chan T {
+	e.t.Helper()
+	request, err := http.NewRequestWithContext(e.t.Context(), "GET", e.base+path, nil)
+	require.NoError(e.t, err)
+	request.Header.Set("Accept", "text/event-stream")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(e.t, err)
+	told := make(chan T)
+	go func() {
+		defer close(told)
+		defer response.Body.Close()
+		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				var v T
+				assert.NoError(e.t, json.Unmarshal([]byte(data), &v))
+				select {
+				case told <- v:
+				case <-e.t.Context().Done():
+				}
+			}
+		}
+	}()
+	return told
 }
 
 func TestAnElectionByTheAPI(t *testing.T) {
@@ -110,23 +153,7 @@ func TestAnElectionByTheAPI(t *testing.T) {
 	assert.Equal(t, api.Verified{Valid: false, Term: 2}, is2, "the token of one who led before")
 
 	t.Run("watched by events", func(t *testing.T) {
-		request, err := http.NewRequestWithContext(t.Context(), "GET", a.base+"/v1/elections/one/watch", nil)
-		require.NoError(t, err)
-		request.Header.Set("Accept", "text/event-stream")
-		response, err := http.DefaultClient.Do(request)
-		require.NoError(t, err)
-		defer response.Body.Close()
-		told := make(chan api.Election)
-		go func() {
-			for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-				if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-					var e api.Election
-					if json.Unmarshal([]byte(data), &e) == nil {
-						told <- e
-					}
-				}
-			}
-		}()
+		told := listen[api.Election](a, "/v1/elections/one/watch")
 		assert.Equal(t, "b", (<-told).Leader)
 		require.Equal(t, 200, b.do("POST", "/v1/elections/one/resign?to=a", "", nil))
 		assert.True(t, (<-told).Self)
@@ -138,12 +165,15 @@ func TestAnElectionByTheAPI(t *testing.T) {
 		says               string
 	}{
 		{"GET", "/v1/elections/two", "", 404, `there is no election "two": declare it`},
-		{"POST", "/v1/elections/one/resign?to=nobody", "", 409, "no such member"},
+		{"POST", "/v1/elections/one/resign?to=nobody", "", 409, `there is no member "nobody" that is ready to lead: this one leads on`},
 		{"POST", "/v1/elections/one/become-leader?wait=soon", "", 400, "wait must be a duration"},
 		{"GET", "/v1/elections/one/watch?index=x", "", 400, "index must be"},
 		{"POST", "/v1/elections/one/verify", `{"tocken":1}`, 400, "unknown field"},
 		{"PUT", "/v1/elections/one", `{"stand":false}`, 400, `campaign = "app"`},
-		{"GET", "/v1/election-sets/none", "", 404, "no election"},
+		{"GET", "/v1/election-sets/none", "", 404, `there is no set of elections "none"`},
+		{"GET", "/v1/election-sets/none/watch", "", 404, `there is no set of elections "none"`},
+		{"GET", "/v1/election-sets/shards/watch?wait=1h", "", 400, "wait must be a duration"},
+		{"GET", "/v1/election-sets/shards/9/watch", "", 404, `there is no election "shards/9"`},
 	} {
 		assert.Equal(t, c.status, a.do(c.method, c.path, c.body, &wrong), c.path)
 		assert.Contains(t, wrong.Error, c.says, c.path)
@@ -178,4 +208,59 @@ func TestASetIsToldAsAWhole(t *testing.T) {
 	assert.Len(t, set.Elections, 4)
 	assert.Equal(t, 200, a.do("GET", "/v1/election-sets/shards/3/is-leader", "", nil))
 	assert.Equal(t, 404, a.do("GET", "/v1/election-sets/shards/4/is-leader", "", nil))
+}
+
+func TestASetIsWatchedAsAWhole(t *testing.T) {
+	s := store.NewMemory()
+	a := start(t, s, "a", true)
+	var set api.Set
+	require.Eventually(t, func() bool { a.do("GET", "/v1/election-sets/shards", "", &set); return len(set.Own) == 4 }, within, tick)
+	told := listen[api.Set](a, "/v1/election-sets/shards/watch")
+	assert.Len(t, (<-told).Own, 4)
+	done := make(chan api.Set)
+	go func() {
+		is := set
+		for len(is.Own) == 4 {
+			a.do("GET", "/v1/election-sets/shards/watch?wait=10s&index="+jsonOf(is.Index), "", &is)
+		}
+		done <- is
+	}()
+	b := start(t, s, "b", true)
+	assert.Less(t, len((<-done).Own), 4, "it is told by long poll")
+	require.Eventually(t, func() bool { is := <-told; return len(is.Own) == 2 && is.Elections[3].Leader != is.Elections[0].Leader }, within, tick, "and by events")
+	b.do("GET", "/v1/election-sets/shards", "", &set)
+	assert.Len(t, set.Elections, 4)
+}
+
+func TestWhoWatchesSeesLeadershipRunOut(t *testing.T) {
+	a := start(t, store.NewMemory(), "a", true)
+	var is api.Election
+	require.Eventually(t, func() bool { a.do("GET", "/v1/elections/one", "", &is); return is.Self }, within, tick)
+	told := listen[api.Election](a, "/v1/elections/one/watch")
+	assert.True(t, (<-told).Self)
+	a.link.cut.Store(true)
+	begun := time.Now()
+	for is.Self {
+		require.Equal(t, 200, a.do("GET", "/v1/elections/one/watch?wait=10s&index="+jsonOf(is.Index), "", &is))
+	}
+	assert.Less(t, time.Since(begun), 400*time.Millisecond, "by long poll")
+	assert.Zero(t, is.ExpiresInMS)
+	assert.False(t, (<-told).Self, "by events")
+	assert.Less(t, time.Since(begun), 400*time.Millisecond)
+}
+
+func TestWhoWaitsLeadsByItself(t *testing.T) {
+	s := store.NewMemory()
+	a := start(t, s, "a", true)
+	require.Equal(t, 200, a.do("POST", "/v1/elections/one/become-leader?wait=10s", "", nil))
+	b := start(t, s, "b", true)
+	begun := time.Now()
+	var other api.Error
+	require.Equal(t, 409, b.do("POST", "/v1/elections/one/become-leader?wait=200ms", "", &other))
+	assert.GreaterOrEqual(t, time.Since(begun), 200*time.Millisecond)
+	assert.Equal(t, "a leads", other.Error)
+	waits := make(chan int)
+	go func() { waits <- b.do("POST", "/v1/elections/one/become-leader?wait=10s", "", nil) }()
+	require.Equal(t, 200, a.do("POST", "/v1/elections/one/resign?to=b", "", nil))
+	assert.Equal(t, 200, <-waits)
 }

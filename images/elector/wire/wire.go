@@ -15,6 +15,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/election"
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/relay"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/server"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store/kubernetes"
@@ -32,14 +33,14 @@ func Main(also ...func(*election.Options)) { image.Main(Definition(also...)) }
 func Definition(also ...func(*election.Options)) image.Definition[config.Config] {
 	return image.Definition[config.Config]{
 		Name: "elector", Settings: common,
-		Start: func(_ context.Context, rt *image.Runtime[config.Config]) error { return start(rt, also) },
+		Start: func(ctx context.Context, rt *image.Runtime[config.Config]) error { return start(ctx, rt, also) },
 	}
 }
 
 // common finds what all images have.
 func common(c *config.Config) settings.Settings { return c.Settings }
 
-func start(rt *image.Runtime[config.Config], also []func(*election.Options)) error {
+func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*election.Options)) error {
 	c := rt.File.Current()
 	table, err := open(c)
 	if err != nil {
@@ -48,15 +49,28 @@ func start(rt *image.Runtime[config.Config], also []func(*election.Options)) err
 	calls := counted(table, rt.Metrics)
 	told := newCallbacks(c.Callbacks, rt.Log.Logger)
 	lease := election.Lease{Duration: c.Lease.Duration.Std(), RenewDeadline: c.Lease.RenewDeadline.Std(), RetryPeriod: c.Lease.RetryPeriod.Std()}
+	var forward *relay.Relay
 	options := election.Options{
-		Store: calls, Clock: election.System(), Member: os.ExpandEnv(c.Member), Address: os.ExpandEnv(c.Address), Slots: c.Slots, Lease: lease,
-		Elections: c.Elections, Sets: c.Sets, Auto: c.Campaign == config.CampaignAuto, Demoted: told.demoted, Log: rt.Log.Logger,
+		Store: calls, Clock: election.System(), Member: os.ExpandEnv(c.Member), Address: address(c.Address), Slots: c.Slots, Lease: lease,
+		Elections: c.Elections, Sets: c.Sets, Auto: c.Campaign == config.CampaignAuto, Demoted: func(ctx context.Context, election string) {
+			told.demoted(ctx, election)
+			if forward != nil {
+				forward.Cut(election)
+			}
+		},
+		Log: rt.Log.Logger,
 	}
 	for _, change := range also {
 		change(&options)
 	}
 	agent := election.New(options)
 	told.agent = agent
+	if len(c.Relay.Services) > 0 {
+		if forward, err = relay.Listen(ctx, relay.Options{Elections: agent, Relay: c.Relay, Log: rt.Log.Logger, Metrics: rt.Metrics}); err != nil {
+			return err
+		}
+		rt.Process.Go("relay", forward.Run)
+	}
 	rt.Metrics.MustRegister(leads{agent, c.Elections, c.Sets})
 	front := server.New(server.Options{
 		Agent: agent, Elections: c.Elections, Sets: c.Sets, Auto: c.Campaign == config.CampaignAuto, Lease: lease.Duration, Log: rt.Log.Logger,
@@ -91,9 +105,47 @@ func start(rt *image.Runtime[config.Config], also []func(*election.Options)) err
 		return nil
 	})
 	rt.Process.OnDrain("hand over", func(ctx context.Context) error { agent.Leave(ctx); return nil })
+	if forward != nil {
+		rt.Process.OnDrain("let connections end", func(ctx context.Context) error {
+			if end, bounded := ctx.Deadline(); bounded { // those that do not end are cut, which is no failure
+				var cancel func()
+				ctx, cancel = context.WithDeadline(ctx, end.Add(-cutBefore))
+				defer cancel()
+			}
+			forward.Drain(ctx)
+			return nil
+		})
+	}
 	rt.Process.OnFlush("close the API", func(context.Context) error { return api.Close() })
-	return nil
+	return joined(ctx, agent)
 }
+
+// address of an elector, with the environment put in. Engines that do not know whether a host is an IPv6 address write brackets.
+func address(text string) string {
+	text = os.ExpandEnv(text)
+	if host, port, err := net.SplitHostPort(text); err == nil {
+		return net.JoinHostPort(host, port)
+	}
+	return text
+}
+
+// joined waits until the elector takes part, which is when it has started: a new replica counts from then on.
+func joined(ctx context.Context, agent *election.Agent) error {
+	for {
+		changed, _ := agent.Changed()
+		if agent.Joined() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// cutBefore the time to drain is over.
+const cutBefore = 250 * time.Millisecond
 
 // open the table at the backend.
 func open(c *config.Config) (store.Store, error) {
