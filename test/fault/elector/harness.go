@@ -239,7 +239,7 @@ func (r *rig) judge(target *resource) Report {
 // Show what was found in a folder that stays.
 func (r Report) Show(t testing.TB) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "elections-")
+	dir, err := os.MkdirTemp("", "elections-") //nolint:usetesting // it stays
 	if err == nil {
 		err = r.show(dir, r.history)
 	}
