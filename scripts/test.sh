@@ -94,7 +94,7 @@ modules() { # each in a copy, with the provider as it was just built
   rm -rf "$work"
 }
 images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images -count=1 ./...; } # what they read lies outside their module, where the cache of results does not look
-fault() { run "fault tests of the log saver and the work queue" fault_tests; }
+fault() { run "fault tests of the log saver, the work queue and leader election" fault_tests; }
 fault_tests() { # one package after the other, since each wants the whole machine
   need '/usr/lib/postgresql/*/bin/initdb:postgresql'
   gotest . -count=1 -timeout 30m -p 1 ./test/fault/...
@@ -146,6 +146,7 @@ only() {
   esac
 }
 engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1"; }
+election_faults() { only "$1" && gotest . -count=1 -timeout 15m -tags engine ./test/fault/elector; } # after the others, since it wants the whole machine
 accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
@@ -157,6 +158,7 @@ acceptance() {
   run "provider, images and peers for these tests" prepare
   for e in "${engines[@]}"; do
     run "engine tests on $e" engine_tests "$e"
+    run "leader election on $e, through faults" election_faults "$e"
     run "acceptance tests on $e" accept "$e"
   done
   [ -z "${KEEP:-}" ] || brought=()

@@ -54,6 +54,7 @@ type Backend struct {
 	Engine     *Engine     `json:"engine,omitempty"`
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
 	Nomad      *Nomad      `json:"nomad,omitempty"`
+	Raft       *Raft       `json:"raft,omitempty"`
 }
 
 // Kubernetes keeps the table in Leases.
@@ -68,6 +69,27 @@ type Kubernetes struct {
 type Nomad struct {
 	// Path that they are below.
 	Path string `json:"path"`
+}
+
+// Raft keeps the table among the electors themselves, each of which has one of as many slots as there are.
+type Raft struct {
+	// Listen is where the other electors reach this one. Default: ":4041".
+	Listen string `json:"listen,omitempty"`
+	// Advertise is HOST:PORT that they reach it at; ${NAME} is replaced by that environment variable. Default:
+	// "${PATTERN_ADDRESS}:4041".
+	Advertise string `json:"advertise,omitempty"`
+	// Slot of this elector, from 0 to Size-1; ${NAME} as above. At most one process has it at a time. Default: "${PATTERN_INDEX}".
+	Slot string `json:"slot,omitempty"`
+	// Size is how many electors there are: 3, 5, 7 or 9.
+	Size int `json:"size"`
+	// Peers is a file that lists where all of them are, one HOST:PORT a line; a name stands for all of its addresses. It is followed.
+	// Default: "/etc/pattern-peers/electors".
+	Peers string `json:"peers,omitempty"`
+	// DataDir is this slot's own folder. It is best to keep it over restarts, but no harm if it is lost. Default:
+	// "/var/lib/elector".
+	DataDir string `json:"data_dir,omitempty"`
+	// SecretFile holds a secret that every connection between electors has to prove. Default: none.
+	SecretFile string `json:"secret_file,omitempty"`
 }
 
 // Callbacks are posted to the application.

@@ -6,8 +6,11 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -23,6 +26,12 @@ const (
 	defaultPeer     = ":4051"
 	defaultPatience = 10 * time.Second
 	defaultWaiting  = 1024
+	// RaftPort is where electors reach each other.
+	RaftPort         = 4041
+	defaultAdvertise = "${PATTERN_ADDRESS}"
+	defaultSlot      = "${PATTERN_INDEX}"
+	defaultPeers     = "/etc/pattern-peers/electors"
+	defaultDataDir   = "/var/lib/elector"
 )
 
 // Bounds of what a file may ask for.
@@ -34,6 +43,8 @@ const (
 	MaxWaiting   = 65536
 	mostPatience = 5 * time.Minute
 	leastRetry   = 50 * time.Millisecond
+	leastSize    = 3
+	mostSize     = 9
 )
 
 // Name of an election or a set.
@@ -71,6 +82,25 @@ func (c *Config) SetDefaults() {
 		}
 		if a.Failures == 0 {
 			a.Failures = 3
+		}
+	}
+	if c.Backend.Raft != nil {
+		c.Backend.Raft.SetDefaults()
+	}
+}
+
+// SetDefaults of what electors need to find each other.
+func (r *Raft) SetDefaults() {
+	for _, field := range []struct {
+		value *string
+		text  string
+	}{
+		{&r.Listen, fmt.Sprintf(":%d", RaftPort)},
+		{&r.Advertise, fmt.Sprintf("%s:%d", defaultAdvertise, RaftPort)},
+		{&r.Slot, defaultSlot}, {&r.Peers, defaultPeers}, {&r.DataDir, defaultDataDir},
+	} {
+		if *field.value == "" {
+			*field.value = field.text
 		}
 	}
 }
@@ -154,18 +184,7 @@ func (c *Config) Validate() error {
 	if c.Campaign != CampaignAuto && c.Campaign != CampaignApp {
 		add("campaign", "must be %q or %q, got %q", CampaignAuto, CampaignApp, c.Campaign)
 	}
-	backends := 0
-	for _, is := range []bool{c.Backend.Engine != nil, c.Backend.Kubernetes != nil, c.Backend.Nomad != nil} {
-		if is {
-			backends++
-		}
-	}
-	if backends != 1 {
-		add("backend", "exactly one of engine, kubernetes, nomad must be set")
-	}
-	if e := c.Backend.Engine; e != nil && e.Instance == "" {
-		add("backend.engine.instance", "must not be empty")
-	}
+	c.Backend.validate(add)
 	if a := c.Application; a != nil {
 		if (a.URL == "") == (a.TCP == "") {
 			add("application", "exactly one of url, tcp must be set")
@@ -184,6 +203,44 @@ func (c *Config) Validate() error {
 		add("callbacks.timeout", "must be greater than 0 and at most lease.duration (%s), got %s", c.Lease.Duration, c.Callbacks.Timeout)
 	}
 	return all.ErrorOrNil()
+}
+
+func (b *Backend) validate(add func(path, format string, args ...any)) {
+	set := 0
+	for _, there := range []bool{b.Engine != nil, b.Kubernetes != nil, b.Nomad != nil, b.Raft != nil} {
+		if there {
+			set++
+		}
+	}
+	if set != 1 {
+		add("backend", "exactly one of engine, kubernetes, nomad, raft must be set, got %d", set)
+	}
+	if b.Engine != nil && b.Engine.Instance == "" {
+		add("backend.engine.instance", "must not be empty")
+	}
+	if b.Raft != nil {
+		b.Raft.validate(add)
+	}
+}
+
+func (r *Raft) validate(add func(path, format string, args ...any)) {
+	if _, _, err := net.SplitHostPort(r.Listen); err != nil {
+		add("backend.raft.listen", "must be HOST:PORT or :PORT, got %q", r.Listen)
+	}
+	if host, _, err := net.SplitHostPort(r.Advertise); err != nil || host == "" {
+		add("backend.raft.advertise", "must be HOST:PORT, where others reach this elector, got %q", r.Advertise)
+	}
+	if r.Size < leastSize || r.Size > mostSize || r.Size%2 == 0 {
+		add("backend.raft.size", "must be 3, 5, 7 or 9, of which more than half must live, got %d", r.Size)
+	}
+	if n, err := strconv.Atoi(r.Slot); !strings.Contains(r.Slot, "$") && (err != nil || n < 0 || n >= r.Size) {
+		add("backend.raft.slot", "must be a number from 0 to size-1 (%d), or the ${NAME} of a variable that holds it, got %q", r.Size-1, r.Slot)
+	}
+	for _, file := range [][2]string{{"peers", r.Peers}, {"data_dir", r.DataDir}, {"secret_file", r.SecretFile}} {
+		if file[1] != "" && !filepath.IsAbs(file[1]) {
+			add("backend.raft."+file[0], "must be an absolute path, got %q", file[1])
+		}
+	}
 }
 
 func (l *Lease) validate(add func(path, format string, args ...any)) {

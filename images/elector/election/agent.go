@@ -85,8 +85,9 @@ type Agent struct {
 // own session.
 type own struct {
 	session
-	slot    int // -1: none
-	version string
+	slot       int // -1: none
+	version    string
+	generation uint64
 	// valid until then: nobody can have ended it.
 	valid time.Duration
 	// attempted revision, and when it was first sent; 0 if none is in doubt.
@@ -96,9 +97,10 @@ type own struct {
 
 type slotView struct {
 	session
-	version string
-	known   bool
-	seen    time.Duration // when this revision was first seen
+	generation uint64
+	version    string
+	known      bool
+	seen       time.Duration // when this revision was first seen
 }
 
 // patience that the session asks of others.
@@ -114,8 +116,14 @@ func (a *Agent) slot(n int) slotView {
 
 type seatsView struct {
 	seats
-	version string
-	known   bool
+	generation uint64
+	version    string
+	known      bool
+}
+
+// outdates tells whether a revision in a generation is newer than another.
+func outdates(generation, revision, oldGeneration, oldRevision uint64) bool {
+	return generation > oldGeneration || generation == oldGeneration && revision > oldRevision
 }
 
 // New makes an Agent, which does nothing before Run.
@@ -272,14 +280,14 @@ func (a *Agent) observeSlot(slot int, r store.Record) {
 		return
 	}
 	v := &a.slots[slot]
-	if v.known && is.Revision <= v.Revision {
+	if v.known && !outdates(r.Generation, is.Revision, v.generation, v.Revision) {
 		return // it is known, or older
 	}
 	if v.ID != "" && v.ID != is.ID || is.Ended {
 		a.over[v.ID], a.over[is.ID] = true, is.Ended
 		delete(a.over, "")
 	}
-	*v = slotView{session: is, version: r.Version, known: true, seen: a.Clock.Now()}
+	*v = slotView{session: is, generation: r.Generation, version: r.Version, known: true, seen: a.Clock.Now()}
 	if slot == a.own.slot && (is.ID != a.own.ID || is.Ended) {
 		a.lost()
 	}
@@ -292,13 +300,13 @@ func (a *Agent) observeSeats(v *seatsView, r store.Record) {
 		a.Log.Error("a record is of no use", "error", err.Error())
 		return
 	}
-	if v.known && is.Revision <= v.Revision {
+	if v.known && !outdates(r.Generation, is.Revision, v.generation, v.Revision) {
 		return
 	}
 	if is.Seats == nil {
 		is.Seats = map[string]seat{}
 	}
-	*v = seatsView{seats: is, version: r.Version, known: true}
+	*v = seatsView{seats: is, generation: r.Generation, version: r.Version, known: true}
 	a.notify()
 }
 
@@ -344,7 +352,7 @@ func (a *Agent) renew(ctx context.Context) {
 	version, err := a.put(ctx, store.SlotKey(was.slot), next, was.version)
 	switch {
 	case err == nil:
-		a.renewed(was.ID, next, version, sent)
+		a.renewed(was.ID, next, version, was.generation, sent)
 	case errors.Is(err, store.ErrConflict):
 		// Either somebody has ended it, or an attempt that seemed to fail has been written.
 		r, err := a.get(ctx, store.SlotKey(was.slot))
@@ -357,7 +365,7 @@ func (a *Agent) renew(ctx context.Context) {
 			a.mu.Lock()
 			first := a.own.sent
 			a.mu.Unlock()
-			a.renewed(was.ID, is, r.Version, first)
+			a.renewed(was.ID, is, r.Version, r.Generation, first)
 			return
 		}
 		a.observe(r)
@@ -372,16 +380,16 @@ func (a *Agent) renew(ctx context.Context) {
 }
 
 // renewed by what was sent at a time.
-func (a *Agent) renewed(id string, is session, version string, sent time.Duration) {
+func (a *Agent) renewed(id string, is session, version string, generation uint64, sent time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.own.ID != id {
 		return
 	}
-	a.own.session, a.own.version, a.own.attempted = is, version, 0
+	a.own.session, a.own.version, a.own.generation, a.own.attempted = is, version, generation, 0
 	was := a.own.valid
 	a.own.valid = sent + a.Lease.RenewDeadline
-	a.slots[a.own.slot] = slotView{session: is, version: version, known: true, seen: a.Clock.Now()}
+	a.slots[a.own.slot] = slotView{session: is, generation: generation, version: version, known: true, seen: a.Clock.Now()}
 	if a.Clock.Now() >= was { // it had been in doubt
 		a.notify()
 	}
@@ -411,7 +419,7 @@ func (a *Agent) join(ctx context.Context) {
 		a.mu.Lock()
 		a.own = own{session: next, slot: slot}
 		a.mu.Unlock()
-		a.renewed(next.ID, next, version, sent)
+		a.renewed(next.ID, next, version, v.generation, sent)
 		return
 	}
 }
@@ -434,7 +442,7 @@ func (a *Agent) end(ctx context.Context) {
 		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
 		if err == nil {
 			a.Log.Info("a session was ended: nothing was heard of it for the lease's duration", "member", v.Member, "session", v.ID)
-			a.observe(store.Record{Key: store.SlotKey(slot), Value: encode(next), Version: version})
+			a.observe(store.Record{Key: store.SlotKey(slot), Value: encode(next), Version: version, Generation: v.generation})
 			continue
 		}
 		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {

@@ -134,7 +134,7 @@ func (a *Agent) handOver(ctx context.Context, gifts map[string]seat) error {
 				}
 				to.Term = was.Term
 				if to.Session != "" {
-					to.Term++
+					to.Term = a.held[key].after(was.Term)
 				}
 				all[name] = to
 				a.doubts[name] = a.held[key].version

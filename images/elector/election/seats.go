@@ -149,14 +149,14 @@ func (a *Agent) change(ctx context.Context, key string, edit func(map[string]sea
 		v := a.held[key]
 		next := seats{Revision: v.Revision + 1, Seats: maps.Clone(v.Seats)}
 		edited := edit(next.Seats)
-		version := v.version
+		version, generation := v.version, v.generation
 		a.mu.Unlock()
 		if !edited {
 			return nil
 		}
 		is, err := a.put(ctx, key, next, version)
 		if err == nil {
-			a.observe(store.Record{Key: key, Value: encode(next), Version: is})
+			a.observe(store.Record{Key: key, Value: encode(next), Version: is, Generation: generation})
 			return nil
 		}
 		// After a conflict, and after any other error, the record says what is.
@@ -191,7 +191,7 @@ func (a *Agent) take(ctx context.Context) {
 					continue // another one's
 				}
 				if s := all[name]; a.stands[name] && a.free(s) && a.Clock.Now() >= a.yields[name] {
-					all[name] = seat{Session: a.own.ID, Slot: a.own.slot, Member: a.Member, Term: s.Term + 1}
+					all[name] = seat{Session: a.own.ID, Slot: a.own.slot, Member: a.Member, Term: a.held[key].after(s.Term)}
 					edited = true
 				}
 			}
@@ -202,6 +202,9 @@ func (a *Agent) take(ctx context.Context) {
 		}
 	}
 }
+
+// after is the term that follows another: greater than it, and than all that there were before the table's generation.
+func (v *seatsView) after(term uint64) uint64 { return max(term+1, v.generation) }
 
 // free tells whether nobody holds a seat, for certain.
 func (a *Agent) free(s seat) bool { return s.Session == "" || a.over[s.Session] }

@@ -14,8 +14,11 @@ type Record struct {
 	Key string
 	// Value is nil of a record that is not there.
 	Value []byte
-	// Version is another one after each change, and "" of a record that is not there.
+	// Version is another one after each change. Of a record that is not there it is what Put makes it with; most have "".
 	Version string
+	// Generation of the table that the record is in. A greater one has taken the place of those before, of which nothing holds any
+	// more, and fencing tokens must not be smaller than it. It is 0 where a table never is lost.
+	Generation uint64
 }
 
 // ErrConflict is what Put gives when the record has another version than the one that was named. Nothing was written.
@@ -25,8 +28,8 @@ var ErrConflict = errors.New("the record has changed meanwhile")
 type Store interface {
 	// Get a record as it is now, and not as it was a while ago: what was put before by anybody, and acknowledged, is seen.
 	Get(ctx context.Context, key string) (Record, error)
-	// Put a value if the record still has a version, "" if it should not be there yet, and give the new version. After any
-	// error but ErrConflict nobody knows whether it was written.
+	// Put a value if the record still has a version, that of one that is not there among them, and give the new version. After any
+	// error but ErrConflict nobody knows whether it was written. What has the version of a generation is put in that one only.
 	Put(ctx context.Context, key string, value []byte, version string) (string, error)
 	// Watch tells of records with these keys as they are and whenever they change, until the context ends. What is told may be late,
 	// and changes that follow each other quickly may be told as one; it never goes back.

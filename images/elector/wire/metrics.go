@@ -8,6 +8,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/election"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/store/raft"
 )
 
 // counting is a store whose calls are counted.
@@ -83,5 +84,38 @@ func (l leads) Collect(to chan<- prometheus.Metric) {
 			}
 		}
 		to <- prometheus.MustNewConstMetric(shardsDesc, prometheus.GaugeValue, float64(n), set)
+	}
+}
+
+// members tells of the log that electors replicate among themselves.
+type members struct{ *raft.Store }
+
+var (
+	raftLeaderDesc     = prometheus.NewDesc("elector_raft_leader", "1 where this elector leads the log that the table is made of.", nil, nil)
+	raftTermDesc       = prometheus.NewDesc("elector_raft_term", "Term of the log, which grows with its leaders.", nil, nil)
+	raftIndexDesc      = prometheus.NewDesc("elector_raft_last_index", "Last entry of the log that this elector has.", nil, nil)
+	raftVotersDesc     = prometheus.NewDesc("elector_raft_voters", "Electors that have a vote, as far as this one knows.", nil, nil)
+	raftGenerationDesc = prometheus.NewDesc("elector_raft_generation", "Generation of the table: it changes where too many electors have lost what they had.", nil, nil)
+)
+
+// Describe as prometheus.Collector wants it.
+func (members) Describe(to chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{raftLeaderDesc, raftTermDesc, raftIndexDesc, raftVotersDesc, raftGenerationDesc} {
+		to <- desc
+	}
+}
+
+// Collect as prometheus.Collector wants it.
+func (m members) Collect(to chan<- prometheus.Metric) {
+	is := m.Stats()
+	leads := 0.0
+	if is.Leader {
+		leads = 1
+	}
+	for desc, value := range map[*prometheus.Desc]float64{
+		raftLeaderDesc: leads, raftTermDesc: float64(is.Term), raftIndexDesc: float64(is.LastIndex), raftVotersDesc: float64(is.Voters),
+		raftGenerationDesc: float64(is.Generation),
+	} {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
 	}
 }

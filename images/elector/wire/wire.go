@@ -2,15 +2,18 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
@@ -20,6 +23,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store/kubernetes"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store/nomad"
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/store/raft"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/image"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/incluster"
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/intask"
@@ -42,10 +46,11 @@ func common(c *config.Config) settings.Settings { return c.Settings }
 
 func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*election.Options)) error {
 	c := rt.File.Current()
-	table, err := open(c)
+	table, err := open(c, rt.Log.Logger)
 	if err != nil {
 		return err
 	}
+	replicated, _ := table.(*raft.Store)
 	calls := counted(table, rt.Metrics)
 	told := newCallbacks(c.Callbacks, rt.Log.Logger)
 	lease := election.Lease{Duration: c.Lease.Duration.Std(), RenewDeadline: c.Lease.RenewDeadline.Std(), RetryPeriod: c.Lease.RetryPeriod.Std()}
@@ -89,6 +94,10 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 		}
 		return nil
 	})
+	if replicated != nil {
+		rt.Metrics.MustRegister(members{replicated})
+		rt.Ready.Add("vote", func(context.Context) error { return replicated.Voter() })
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -123,6 +132,15 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 			return nil
 		})
 	}
+	if replicated != nil {
+		rt.Process.Go("replicate", replicated.Run)
+		rt.Process.OnDrain("hand over the log", func(ctx context.Context) error {
+			if err := replicated.Transfer(ctx); err != nil { // the others find out by themselves, within a second
+				rt.Log.Warn("the others have to elect who leads the log", "error", err.Error())
+			}
+			return nil
+		})
+	}
 	return joined(ctx, agent)
 }
 
@@ -154,10 +172,16 @@ func joined(ctx context.Context, agent *election.Agent) error {
 const cutBefore = 250 * time.Millisecond
 
 // open the table at the backend.
-func open(c *config.Config) (store.Store, error) {
+func open(c *config.Config, log *slog.Logger) (store.Store, error) {
 	switch b := c.Backend; {
 	case b.Kubernetes != nil:
 		return inLeases(c, b.Kubernetes.Prefix+"-", b.Kubernetes.Account)
+	case b.Raft != nil:
+		s, err := replicate(b.Raft, c.Lease.Duration.Std(), log)
+		if err != nil {
+			return nil, fmt.Errorf("backend.raft: %w", err)
+		}
+		return s, nil
 	case b.Nomad != nil:
 		return inVariables(b.Nomad.Path + "/")
 	case os.Getenv(incluster.EnvHost) != "": // by the names that the provider gives
@@ -181,6 +205,31 @@ func inVariables(prefix string) (store.Store, error) {
 		return nil, fmt.Errorf("the table cannot be kept in variables of Nomad: %w", err)
 	}
 	return nomad.New(api, prefix), nil
+}
+
+// replicate the table among the electors.
+func replicate(r *config.Raft, lease time.Duration, log *slog.Logger) (*raft.Store, error) {
+	text := os.ExpandEnv(r.Slot)
+	slot, err := strconv.Atoi(text)
+	if err != nil {
+		return nil, fmt.Errorf("slot: %s must be a number, got %q", r.Slot, text)
+	}
+	o := raft.Options{
+		Listen: r.Listen, Advertise: address(r.Advertise), Slot: slot, Size: r.Size, Peers: r.Peers, Folder: r.DataDir, Lease: lease, Log: log,
+	}
+	if host, _, err := net.SplitHostPort(o.Advertise); err != nil || host == "" {
+		return nil, fmt.Errorf("advertise: %s must be HOST:PORT, got %q", r.Advertise, o.Advertise)
+	}
+	if r.SecretFile != "" {
+		raw, err := os.ReadFile(r.SecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("secret_file: %w", err)
+		}
+		if o.Secret = bytes.TrimSpace(raw); len(o.Secret) == 0 {
+			return nil, fmt.Errorf("secret_file: %s is empty", r.SecretFile)
+		}
+	}
+	return raft.Open(o)
 }
 
 // shown is what people see of a record in its Lease: of an election who leads, of a slot whose it is.

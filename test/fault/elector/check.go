@@ -57,40 +57,38 @@ func Check(all []Operation, patience time.Duration) (f Findings) {
 				register = append(register, o)
 			}
 		}
-		f.decide(&f.Overlapping, name+": claims", terms, claims, backwards(claims), patience)
+		f.decide(&f.Overlapping, view{name + ": claims", terms, claims}, terms, backwards(claims), patience)
 		accepted := slices.DeleteFunc(slices.Clone(register), func(o Operation) bool { return o.Kind == Write && !o.Accepted })
-		f.decide(&f.Stale, name+": resource", resources(taken{known: true}), register, backwards(accepted), patience)
+		f.decide(&f.Stale, view{name + ": resource", resources(taken{known: true}), register}, resources(taken{}), backwards(accepted), patience)
 		f.follows(name, elections[name])
 	}
 	return f
 }
 
-// decide by porcupine. A pair that contradicts itself is an example; without one there can still be something wrong, but never the
-// other way round.
-func (f *Findings) decide(wrong *[]string, name string, model porcupine.Model, all []Operation, example *[2]Operation, patience time.Duration) {
-	result := porcupine.CheckOperationsTimeout(model, events(all), patience)
-	from, to := time.Duration(0), time.Duration(1<<62)
-	text := name
-	if example != nil {
-		from, to = example[0].Call-time.Second, example[1].Return+time.Second
-		text += fmt.Sprintf(": %s at %s after %s until %s", describe(example[1], nil), example[1].Call, describe(example[0], nil), example[0].Return)
+// decide by porcupine. A pair that contradicts itself is an example: without one there can still be something wrong, but never the
+// other way round. What is shown is the time around it, by a model of histories whose beginning is not known.
+func (f *Findings) decide(wrong *[]string, all view, part porcupine.Model, example *[2]Operation, patience time.Duration) {
+	result, text := porcupine.CheckOperationsTimeout(all.model, events(all.all), patience), all.name
+	if result == porcupine.Ok && example == nil {
+		return
 	}
+	if example != nil {
+		first, second := example[0], example[1]
+		text += fmt.Sprintf(": %s at %s after %s until %s", describe(second, nil), second.Call, describe(first, nil), first.Return)
+		around := slices.DeleteFunc(slices.Clone(all.all), func(o Operation) bool {
+			return o.Return < first.Call-time.Second || o.Call > second.Return+time.Second
+		})
+		all = view{all.name, part, around}
+	}
+	f.views = append(f.views, all)
 	switch result {
-	case porcupine.Ok:
-		if example == nil {
-			return
-		}
-		f.Strange = append(f.Strange, text+", which porcupine does not see")
-	case porcupine.Unknown:
-		f.Undecided = append(f.Undecided, text)
 	case porcupine.Illegal:
 		*wrong = append(*wrong, text)
+	case porcupine.Unknown:
+		f.Undecided = append(f.Undecided, text)
+	default:
+		f.Strange = append(f.Strange, text+", which porcupine does not see")
 	}
-	part := slices.DeleteFunc(slices.Clone(all), func(o Operation) bool { return o.Return < from || o.Call > to })
-	if example != nil && model.Init() != any(uint64(0)) {
-		model = resources(taken{})
-	}
-	f.views = append(f.views, view{name, model, part})
 }
 
 // backwards finds two operations of which the second began after the first had ended, and has a smaller term.

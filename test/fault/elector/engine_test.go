@@ -117,3 +117,5 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}
 subjects: [{kind: ServiceAccount, name: web}]
 `
 }
+
+func init() { engines = true }

@@ -24,13 +24,16 @@ type Site struct {
 type Plan struct {
 	// Sites of the electors, for each one.
 	Sites func(t testing.TB, electors int, records []string) []Site
-	// Operations that there must be at least, Within a time, in which the clients do Least of faults.
+	// Operations after which it ends, but not before Least, and not after Within.
 	Operations    int
 	Least, Within time.Duration
 	Lease         config.Lease
 	// Skew is how far the rate of a clock may be from 1.
 	Skew   float64
 	Faults []Fault
+	// Shortest that a fault lasts; the longest is two leases. Leaders: nobody else has one.
+	Shortest time.Duration
+	Leaders  bool
 	// Resign is about how often a leader does.
 	Resign time.Duration
 	Seed   uint64
@@ -42,15 +45,16 @@ type Plan struct {
 // A Report is what came of it.
 type Report struct {
 	Findings
-	Operations            int
-	Kinds                 map[Kind]int
-	Accepted, Refused     int
-	Terms                 int
-	Faults                map[Fault]int
-	Resigned, HandedOver  int
-	Took, Checking        time.Duration
-	StaleAtTheResource    int
-	LongestWithoutALeader time.Duration
+	Operations int
+	Kinds      map[Kind]int
+	// Accepted and Refused are writes; TakenAmiss were accepted after one with a greater token, by the resource's own account.
+	Accepted, Refused, TakenAmiss int
+	Terms                         int
+	Faults                        map[Fault]int
+	Resigned, HandedOver          int
+	Took, Checking                time.Duration
+
+	history []Operation
 }
 
 func (r Report) String() string {
@@ -104,6 +108,18 @@ func (l *leads) of(election string) *elector {
 	return l.who[election]
 }
 
+// any election that an elector leads, as far as is known.
+func (l *leads) any(e *elector) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, who := range l.who {
+		if who == e {
+			return true
+		}
+	}
+	return false
+}
+
 // rig is everything that runs.
 type rig struct {
 	testing.TB
@@ -115,11 +131,11 @@ type rig struct {
 
 	mu     sync.Mutex
 	report Report
-	said   int
 }
 
+// log what happens, of which there is much, with FAULT_LOG=1.
 func (r *rig) log(format string, args ...any) {
-	if testing.Verbose() && os.Getenv("FAULT_LOG") != "" {
+	if os.Getenv("FAULT_LOG") != "" {
 		r.Logf("%s "+format, append([]any{r.history.now().Round(time.Millisecond)}, args...)...)
 	}
 }
@@ -211,17 +227,25 @@ func (r *rig) judge(target *resource) Report {
 	for _, terms := range r.leads.terms {
 		out.Terms += len(terms)
 	}
-	out.StaleAtTheResource = target.stale
+	out.TakenAmiss = target.stale
 	began := time.Now()
-	found := Check(all, decide)
-	found.Strange = append(found.Strange, out.Strange...)
-	out.Findings, out.Checking = found, time.Since(began)
-	if out.Err() != nil {
-		dir, err := os.MkdirTemp("", "elections-")
-		if err == nil {
-			err = found.show(dir, all)
-		}
-		r.Logf("what was found is shown in %s (%v)", dir, err)
-	}
+	strange := out.Strange
+	out.Findings = Check(all, decide)
+	out.Strange = append(out.Strange, strange...)
+	out.history, out.Checking = all, time.Since(began)
 	return out
+}
+
+// Show what was found in a folder that stays.
+func (r Report) Show(t testing.TB) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "elections-") //nolint:usetesting // it stays
+	if err == nil {
+		err = r.show(dir, r.history)
+	}
+	if err != nil {
+		t.Errorf("what was found is not shown: %v", err)
+		return
+	}
+	t.Logf("the history, and pages that show what was found, are in %s", dir)
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,7 +16,6 @@ import (
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
-	"github.com/container-patterns/terraform-provider-pattern/test/peers"
 )
 
 const module = "github.com/container-patterns/terraform-provider-pattern/"
@@ -61,13 +62,27 @@ func newElector(t testing.TB, number int, binary, dir string, c config.Config, s
 	return e
 }
 
+// freeAddress is one that no connection to elsewhere will have while an elector that has it is not there, as ports from 32768 on may.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)) //nolint:gosec // no secret
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 func memberName(number int) string { return fmt.Sprint("member-", number) }
 
 // start it with a clock that goes at a rate.
 func (e *elector) start(rate float64, env ...string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.config.Listen = fmt.Sprintf("127.0.0.1:%d", peers.FreePort(e.t))
+	e.config.Listen = freeAddress(e.t)
 	raw, err := json.Marshal(e.config)
 	if err != nil {
 		return err
@@ -109,6 +124,16 @@ func (e *elector) signal(s syscall.Signal) {
 	defer e.mu.Unlock()
 	if err := e.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		e.t.Errorf("%s to %s: %v", s, e.config.Member, err)
+	}
+}
+
+// over says that it has ended.
+func (e *elector) over() bool {
+	select {
+	case <-e.ended:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -21,10 +21,9 @@ type resource struct {
 	url    string
 	http   *http.Client
 
-	mu  sync.Mutex
-	all map[string]content
-	// terms that were accepted after each other; backwards, without a check.
-	stale int
+	mu    sync.Mutex
+	all   map[string]content
+	stale int // writes that were taken without a check, and would not have been with one
 }
 
 type content struct {

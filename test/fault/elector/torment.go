@@ -21,10 +21,11 @@ const (
 	HoldAnswer Fault = "answers held up"
 	LoseAnswer Fault = "answers lost"
 	Slow       Fault = "slowed down"
+	Resigning  Fault = "cut off while it resigns"
 )
 
 // Faults are all.
-var Faults = []Fault{Stop, Stop, Kill, End, Cut, Hold, HoldAsked, HoldAnswer, LoseAnswer, Slow}
+var Faults = []Fault{Stop, Stop, Kill, End, Cut, Hold, HoldAsked, HoldAnswer, LoseAnswer, Slow, Resigning}
 
 // torment one elector until the context ends, and leave it well.
 func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
@@ -33,14 +34,20 @@ func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
 	var deck []Fault // shuffled, so that none waits for long
 	for {
 		pause(ctx, lease/2+upTo(lease*3/2))
+		for r.plan.Leaders && !r.leads.any(e) && ctx.Err() == nil {
+			pause(ctx, 10*time.Millisecond)
+		}
 		if ctx.Err() != nil {
 			return
+		}
+		if e.over() {
+			r.strange("%s has ended by itself: %s", memberName(e.number), e.tail())
 		}
 		if len(deck) == 0 {
 			deck = append(deck, r.plan.Faults...)
 			random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		}
-		fault, lasts := deck[0], upTo(2*lease)
+		fault, lasts := deck[0], r.plan.Shortest+upTo(2*lease-r.plan.Shortest)
 		deck = deck[1:]
 		r.log("%s is %s for %s", memberName(e.number), fault, lasts.Round(time.Millisecond))
 		if r.do(ctx, e, fault, lasts, random) {
@@ -85,6 +92,12 @@ func (r *rig) do(ctx context.Context, e *elector, fault Fault, lasts time.Durati
 		each(func(l *Link) { l.Hold(true, false) })
 	case HoldAnswer, LoseAnswer:
 		each(func(l *Link) { l.Hold(false, true) })
+	case Resigning:
+		if !r.resigning(ctx, e, random) {
+			return false
+		}
+		each((*Link).Cut)
+		lasts /= 4 // it goes on while its lease lasts
 	case Slow:
 		each(func(l *Link) { l.Delay(lasts / 8) })
 	}
@@ -96,9 +109,22 @@ func (r *rig) do(ctx context.Context, e *elector, fault Fault, lasts time.Durati
 	return true
 }
 
+// resigning has an elector give a seat to another one, and comes back while it is at it; false if it leads nothing.
+func (r *rig) resigning(ctx context.Context, e *elector, random *rand.Rand) bool {
+	for _, i := range random.Perm(len(r.elections)) {
+		if election := r.elections[i]; r.leads.of(election) == e {
+			to := memberName(random.IntN(len(r.electors)))
+			go func() { _ = resign(ctx, e, election, to, r.plan.Lease.Duration.Std()) }() // it is not to know
+			pause(ctx, time.Duration(random.Int64N(int64(12*time.Millisecond))))
+			return true
+		}
+	}
+	return false
+}
+
 // start an elector with another clock.
 func (r *rig) start(e *elector, random *rand.Rand) error {
-	rate := 1 + r.plan.Skew*(2*random.Float64()-1)
+	rate := 1 + r.plan.Skew*[]float64{-1, 1, 2*random.Float64() - 1}[random.IntN(3)]
 	r.log("%s begins with a clock that goes %.3f times as fast", memberName(e.number), rate)
 	return e.start(rate, r.plan.Env...)
 }
