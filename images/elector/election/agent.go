@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
@@ -144,11 +145,11 @@ func New(o Options) *Agent {
 		a.stands[name] = o.Auto
 	}
 	for _, name := range o.Elections {
-		add(store.ElectionKey(name), name)
+		add(config.ElectionKey(name), name)
 	}
 	for _, set := range slices.Sorted(maps.Keys(o.Sets)) {
 		for shard := range o.Sets[set] {
-			add(store.ShardKey(set, shard), ShardName(set, shard))
+			add(config.ShardKey(set, shard), ShardName(set, shard))
 			a.sets[set] = append(a.sets[set], ShardName(set, shard))
 		}
 	}
@@ -159,7 +160,7 @@ func New(o Options) *Agent {
 func (a *Agent) Run(ctx context.Context) {
 	var keys []string
 	for slot := range a.slots {
-		keys = append(keys, store.SlotKey(slot))
+		keys = append(keys, config.SlotKey(slot))
 	}
 	keys = slices.AppendSeq(keys, maps.Keys(a.shared))
 	var watching sync.WaitGroup
@@ -266,7 +267,7 @@ func (a *Agent) observe(r store.Record) {
 		return
 	}
 	for slot := range a.slots {
-		if store.SlotKey(slot) == r.Key {
+		if config.SlotKey(slot) == r.Key {
 			a.observeSlot(slot, r)
 			return
 		}
@@ -349,13 +350,13 @@ func (a *Agent) renew(ctx context.Context) {
 		a.own.attempted, a.own.sent = next.Revision, sent
 	}
 	a.mu.Unlock()
-	version, err := a.put(ctx, store.SlotKey(was.slot), next, was.version)
+	version, err := a.put(ctx, config.SlotKey(was.slot), next, was.version)
 	switch {
 	case err == nil:
 		a.renewed(was.ID, next, version, was.generation, sent)
 	case errors.Is(err, store.ErrConflict):
 		// Either somebody has ended it, or an attempt that seemed to fail has been written.
-		r, err := a.get(ctx, store.SlotKey(was.slot))
+		r, err := a.get(ctx, config.SlotKey(was.slot))
 		if err != nil {
 			a.Log.Warn("the session could not be read", "error", err.Error())
 			return
@@ -408,10 +409,10 @@ func (a *Agent) join(ctx context.Context) {
 			Revision: v.Revision + 1, ID: rand.Text(), Member: a.Member, Address: a.Address, DurationMS: a.Lease.Duration.Milliseconds(), Ready: a.ready,
 		}
 		sent := a.Clock.Now()
-		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
+		version, err := a.put(ctx, config.SlotKey(slot), next, v.version)
 		if err != nil {
 			// If it was written all the same, that session is never renewed, and ends.
-			if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
+			if r, err := a.get(ctx, config.SlotKey(slot)); err == nil {
 				a.observe(r)
 			}
 			continue
@@ -439,13 +440,13 @@ func (a *Agent) end(ctx context.Context) {
 		next := v.session
 		next.Revision++
 		next.Ended, next.Ready = true, false
-		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
+		version, err := a.put(ctx, config.SlotKey(slot), next, v.version)
 		if err == nil {
 			a.Log.Info("a session was ended: nothing was heard of it for the lease's duration", "member", v.Member, "session", v.ID)
-			a.observe(store.Record{Key: store.SlotKey(slot), Value: encode(next), Version: version, Generation: v.generation})
+			a.observe(store.Record{Key: config.SlotKey(slot), Value: encode(next), Version: version, Generation: v.generation})
 			continue
 		}
-		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
+		if r, err := a.get(ctx, config.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}

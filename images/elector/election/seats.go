@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
@@ -126,7 +127,7 @@ func (a *Agent) meet(ctx context.Context, name string) {
 		if known {
 			return
 		}
-		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
+		if r, err := a.get(ctx, config.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}
@@ -223,7 +224,7 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 	}
 	a.mu.Unlock()
 	for id, slot := range doubtful {
-		r, err := a.get(ctx, store.SlotKey(slot))
+		r, err := a.get(ctx, config.SlotKey(slot))
 		if err != nil {
 			continue
 		}
@@ -266,11 +267,11 @@ func (a *Agent) endOwn(ctx context.Context, slot int, is session, version string
 	for {
 		is.Revision++
 		is.Ended, is.Ready = true, false
-		_, err := a.put(ctx, store.SlotKey(slot), is, version)
+		_, err := a.put(ctx, config.SlotKey(slot), is, version)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
-		r, err := a.get(ctx, store.SlotKey(slot))
+		r, err := a.get(ctx, config.SlotKey(slot))
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,10 @@ var specs = map[string]string{
 		"elector": {"campaign": "app", "port": 4444, "lease": {"duration": "10s", "renew_deadline": "8s", "retry_period": "1s"}},
 		"sidecars": {"logs": {"log_saver": {"paths": ["/logs/*.log"], "sink": {"bucket": {"url": "s3://logs?region=eu-1"}}}}}
 	}`,
+	// raft needs nothing of the engine.
+	"raft": `{
+		"name": "raft", "replicas": 3, "identity": "stable", "main": {"image": "registry.example/app:1"}, "elections": {"one": {}}, "elector": {"backend": "raft"}
+	}`,
 }
 
 func TestTranslationIsAsItWas(t *testing.T) {
