@@ -9,6 +9,12 @@ import (
 	"strings"
 )
 
+// reached tells whether a text is HOST:PORT, or may become that when the environment is put in.
+func reached(text string) bool {
+	host, _, err := net.SplitHostPort(text)
+	return err == nil && host != "" || strings.HasSuffix(text, "}")
+}
+
 // has tells whether an election is declared; one of a set is SET/SHARD.
 func (c *Config) has(election string) bool {
 	set, text, ofSet := strings.Cut(election, "/")
@@ -46,7 +52,7 @@ func (c *Config) validateRelay(add func(path, format string, args ...any)) {
 	port("relay.peer", r.Peer)
 	if c.Address == "" {
 		add("address", "must be the HOST:PORT that other electors reach relay.peer (%s) at", r.Peer)
-	} else if host, _, err := net.SplitHostPort(c.Address); (err != nil || host == "") && !strings.HasSuffix(c.Address, "}") {
+	} else if !reached(c.Address) {
 		add("address", "must be HOST:PORT, where other electors reach relay.peer (%s), got %q", r.Peer, c.Address)
 	}
 	if r.Patience <= 0 || r.Patience.Std() > mostPatience {

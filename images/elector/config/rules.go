@@ -227,7 +227,7 @@ func (r *Raft) validate(add func(path, format string, args ...any)) {
 	if _, _, err := net.SplitHostPort(r.Listen); err != nil {
 		add("backend.raft.listen", "must be HOST:PORT or :PORT, got %q", r.Listen)
 	}
-	if host, _, err := net.SplitHostPort(r.Advertise); err != nil || host == "" {
+	if !reached(r.Advertise) {
 		add("backend.raft.advertise", "must be HOST:PORT, where others reach this elector, got %q", r.Advertise)
 	}
 	if r.Size < leastSize || r.Size > mostSize || r.Size%2 == 0 {

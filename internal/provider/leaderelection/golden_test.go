@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/leaderelection"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patternstest"
 )
@@ -40,6 +41,14 @@ func TestTranslationIsAsItWas(t *testing.T) {
 		s := &leaderelection.Spec{}
 		require.NoError(t, json.Unmarshal([]byte(raw), s))
 		patternstest.Golden(t, name, s)
+		for _, c := range s.Topology(patternstest.Settings).Configs {
+			if file := c.Files["config.json"]; file != "" {
+				var is config.Config
+				require.NoError(t, json.Unmarshal([]byte(file), &is))
+				is.SetDefaults()
+				assert.NoError(t, is.Validate(), name)
+			}
+		}
 	}
 }
 
