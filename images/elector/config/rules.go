@@ -23,6 +23,7 @@ const (
 	defaultPeer     = ":4051"
 	defaultPatience = 10 * time.Second
 	defaultWaiting  = 1024
+	defaultDrain    = 5 * time.Second
 )
 
 // Bounds of what a file may ask for.
@@ -87,6 +88,9 @@ func (r *Relay) SetDefaults() {
 	}
 	if r.Waiting == 0 {
 		r.Waiting = defaultWaiting
+	}
+	if r.Drain == 0 {
+		r.Drain = Duration(defaultDrain)
 	}
 }
 

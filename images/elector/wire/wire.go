@@ -88,7 +88,8 @@ func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 	rt.Process.Go("elect", func(ctx context.Context) error { agent.Run(ctx); return nil })
 	rt.Process.Go("tell the application", told.run)
 	rt.Process.Go("expect renewals", func(ctx context.Context) error { front.Run(ctx); return nil })
-	rt.Process.Go("serve", func(context.Context) error {
+	rt.Process.Go("serve", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { api.Close() })() // a task that ends after the flush would use up the grace
 		if err := api.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -97,16 +98,16 @@ func start(ctx context.Context, rt *image.Runtime[config.Config]) error {
 	rt.Process.OnDrain("hand over", func(ctx context.Context) error { agent.Leave(ctx); return nil })
 	if forward != nil {
 		rt.Process.OnDrain("let connections end", func(ctx context.Context) error {
+			most := c.Relay.Drain.Std()
 			if end, bounded := ctx.Deadline(); bounded { // those that do not end are cut, which is no failure
-				var cancel func()
-				ctx, cancel = context.WithDeadline(ctx, end.Add(-cutBefore))
-				defer cancel()
+				most = min(most, time.Until(end)-cutBefore)
 			}
+			ctx, cancel := context.WithTimeout(ctx, most)
+			defer cancel()
 			forward.Drain(ctx)
 			return nil
 		})
 	}
-	rt.Process.OnFlush("close the API", func(context.Context) error { return api.Close() })
 	return nil
 }
 
