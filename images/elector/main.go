@@ -50,7 +50,7 @@
 // # Signals
 //
 // SIGTERM, SIGINT and SIGQUIT: all seats are handed over to electors that are ready, the session ends, connections that were
-// forwarded to other electors may end, and the process exits, within lifecycle.grace. A second signal ends the process at once.
+// forwarded to other electors may go on for relay.drain, and the process exits, within lifecycle.grace. A second signal ends the process at once.
 package main
 
 import (

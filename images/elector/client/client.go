@@ -59,7 +59,7 @@ func (e *Error) Error() string {
 
 // Is tells that 409 is ErrNotLeader.
 func (e *Error) Is(target error) bool {
-	return target == ErrNotLeader && e.Status == http.StatusConflict //nolint:errorlint // it is what errors.Is asks
+	return target == ErrNotLeader && e.Status == http.StatusConflict
 }
 
 var direct = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}}

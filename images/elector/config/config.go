@@ -124,6 +124,9 @@ type Relay struct {
 	Patience Duration `json:"patience,omitempty"`
 	// Waiting are how many connections may wait at once; more are closed. Default: 1024.
 	Waiting int `json:"waiting,omitempty"`
+	// Drain is how long connections that were forwarded to another elector may go on when this one is to end. Those to its own
+	// application end with leadership. Default: "5s".
+	Drain Duration `json:"drain,omitempty"`
 	// Services by their names, which are the same at all electors.
 	Services map[string]Service `json:"services,omitempty"`
 }

@@ -82,7 +82,7 @@ func TestEveryFaultIsToldWithItsPath(t *testing.T) {
 		{"a relay of nothing", func(c *Config) { c.Relay = Relay{Peer: ":1"} }, []string{"relay.services: must have at least one"}},
 		{"a relay that nobody can reach", func(c *Config) { c.Address = "" }, []string{"address: must be the HOST:PORT that other electors reach relay.peer (:4051) at"}},
 		{"a relay without a port", func(c *Config) { c.Address = "host" }, []string{"address: must be HOST:PORT"}},
-		{"a relay without patience", func(c *Config) { c.Relay.Patience, c.Relay.Waiting = -1, -1 }, []string{"relay.patience: must be", "relay.waiting: must be 1 to"}},
+		{"a relay without patience", func(c *Config) { c.Relay.Patience, c.Relay.Waiting, c.Relay.Drain = -1, -1, -1 }, []string{"relay.patience: must be", "relay.drain: must be", "relay.waiting: must be 1 to"}},
 		{"a relay on the port of the API", func(c *Config) { c.Relay.Peer = ":4040" }, []string{"relay.peer: port 4040 is that of listen"}},
 		{"a service on the port of another", service(func(s *Service) { s.Listen = ":4052" }), []string{`relay.services["web"].listen: port 4052 is that of relay.services["shard"].listen`}},
 		{"a service of no election", service(func(s *Service) { s.Election = "two" }), []string{`relay.services["web"].election: there is no election "two"`}},

@@ -29,7 +29,7 @@ func (c *Config) has(election string) bool {
 func (c *Config) validateRelay(add func(path, format string, args ...any)) {
 	r := &c.Relay
 	if len(r.Services) == 0 {
-		if r.Peer != "" || r.Patience != 0 || r.Waiting != 0 {
+		if r.Peer != "" || r.Patience != 0 || r.Waiting != 0 || r.Drain != 0 {
 			add("relay.services", "must have at least one, for the rest of relay to mean anything")
 		}
 		return
@@ -57,6 +57,9 @@ func (c *Config) validateRelay(add func(path, format string, args ...any)) {
 	}
 	if r.Patience <= 0 || r.Patience.Std() > mostPatience {
 		add("relay.patience", "must be greater than 0 and at most %s, got %s", mostPatience, r.Patience)
+	}
+	if r.Drain <= 0 || r.Drain.Std() > mostPatience {
+		add("relay.drain", "must be greater than 0 and at most %s, got %s", mostPatience, r.Drain)
 	}
 	if r.Waiting < 1 || r.Waiting > MaxWaiting {
 		add("relay.waiting", "must be 1 to %d, got %d", MaxWaiting, r.Waiting)

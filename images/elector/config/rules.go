@@ -26,6 +26,7 @@ const (
 	defaultPeer     = ":4051"
 	defaultPatience = 10 * time.Second
 	defaultWaiting  = 1024
+	defaultDrain    = 5 * time.Second
 	// RaftPort is where electors reach each other.
 	RaftPort         = 4041
 	defaultAdvertise = "${PATTERN_ADDRESS}"
@@ -131,6 +132,9 @@ func (r *Relay) SetDefaults() {
 	}
 	if r.Waiting == 0 {
 		r.Waiting = defaultWaiting
+	}
+	if r.Drain == 0 {
+		r.Drain = Duration(defaultDrain)
 	}
 }
 

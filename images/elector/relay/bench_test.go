@@ -18,6 +18,44 @@ import (
 
 // BenchmarkCopy is about how quickly bytes pass: directly to the application, by the leader's relay, and by that of another.
 func BenchmarkCopy(b *testing.B) {
+	const size = 1 << 30
+	chunk := make([]byte, 256<<10)
+	ways(b, func(b *testing.B, address string) {
+		b.SetBytes(size)
+		for b.Loop() {
+			c, err := net.Dial("tcp", address)
+			require.NoError(b, err)
+			for range size / len(chunk) {
+				_, err := c.Write(chunk)
+				require.NoError(b, err)
+			}
+			require.NoError(b, c.(*net.TCPConn).CloseWrite())
+			n, err := io.ReadAll(c)
+			require.NoError(b, err)
+			require.Equal(b, fmt.Sprint(size), string(n))
+			c.Close()
+		}
+	})
+}
+
+// BenchmarkConnect is a connection that is used once.
+func BenchmarkConnect(b *testing.B) {
+	ways(b, func(b *testing.B, address string) {
+		for b.Loop() {
+			c, err := net.Dial("tcp", address)
+			require.NoError(b, err)
+			fmt.Fprint(c, "hello")
+			require.NoError(b, c.(*net.TCPConn).CloseWrite())
+			n, err := io.ReadAll(c)
+			require.NoError(b, err)
+			require.Equal(b, "5", string(n))
+			c.Close()
+		}
+	})
+}
+
+// ways to an application that counts bytes.
+func ways(b *testing.B, measure func(b *testing.B, address string)) {
 	sink, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	defer sink.Close()
@@ -52,26 +90,9 @@ func BenchmarkCopy(b *testing.B) {
 	for i, v := range all {
 		v.tell(election.Status{Leader: "a", Address: relays[0].Peers().String(), Term: 1, Self: i == 0})
 	}
-	const size = 1 << 30
-	chunk := make([]byte, 256<<10)
 	for _, way := range []struct{ name, address string }{
 		{"direct", sink.Addr().String()}, {"by the leader", relays[0].Address("web").String()}, {"by another", relays[1].Address("web").String()},
 	} {
-		b.Run(way.name, func(b *testing.B) {
-			b.SetBytes(size)
-			for b.Loop() {
-				c, err := net.Dial("tcp", way.address)
-				require.NoError(b, err)
-				for range size / len(chunk) {
-					_, err := c.Write(chunk)
-					require.NoError(b, err)
-				}
-				require.NoError(b, c.(*net.TCPConn).CloseWrite())
-				n, err := io.ReadAll(c)
-				require.NoError(b, err)
-				require.Equal(b, fmt.Sprint(size), string(n))
-				c.Close()
-			}
-		})
+		b.Run(way.name, func(b *testing.B) { measure(b, way.address) })
 	}
 }

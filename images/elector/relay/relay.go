@@ -5,7 +5,8 @@
 // forwards any further. Nothing that a client has sent goes anywhere before that. Where nobody leads, connections wait.
 //
 // When leadership ends, so do the connections to the one that led: at once if it ran out, or after the application has been told, if
-// the seat is given away. They end with a reset, so that nobody takes half an answer for a whole one.
+// the seat is given away. They end with a reset, so that nobody takes half an answer for a whole one. (Where an elector is killed, its
+// machine ends them as if all had been said.)
 package relay
 
 import (

@@ -92,7 +92,7 @@ func listen[T any](e *elector, path string) <-chan T {
 	request, err := http.NewRequestWithContext(e.t.Context(), "GET", e.base+path, nil)
 	require.NoError(e.t, err)
 	request.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request) //nolint:bodyclose // it is, below
 	require.NoError(e.t, err)
 	told := make(chan T)
 	go func() {

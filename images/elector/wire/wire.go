@@ -14,6 +14,7 @@ import (
 	"os"
 	"reflect"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
@@ -54,13 +55,13 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 	calls := counted(table, rt.Metrics)
 	told := newCallbacks(c.Callbacks, rt.Log.Logger)
 	lease := election.Lease{Duration: c.Lease.Duration.Std(), RenewDeadline: c.Lease.RenewDeadline.Std(), RetryPeriod: c.Lease.RetryPeriod.Std()}
-	var forward *relay.Relay
+	var forward atomic.Pointer[relay.Relay]
 	options := election.Options{
 		Store: calls, Clock: election.System(), Member: os.ExpandEnv(c.Member), Address: address(c.Address), Slots: c.Slots, Lease: lease,
 		Elections: c.Elections, Sets: c.Sets, Auto: c.Campaign == config.CampaignAuto, Demoted: func(ctx context.Context, election string) {
 			told.demoted(ctx, election)
-			if forward != nil {
-				forward.Cut(election)
+			if r := forward.Load(); r != nil {
+				r.Cut(election)
 			}
 		},
 		Unready: c.Application != nil, Log: rt.Log.Logger,
@@ -70,12 +71,6 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 	}
 	agent := election.New(options)
 	told.agent = agent
-	if len(c.Relay.Services) > 0 {
-		if forward, err = relay.Listen(ctx, relay.Options{Elections: agent, Relay: c.Relay, Log: rt.Log.Logger, Metrics: rt.Metrics}); err != nil {
-			return err
-		}
-		rt.Process.Go("relay", forward.Run)
-	}
 	rt.Metrics.MustRegister(leads{agent, c.Elections, c.Sets})
 	front := server.New(server.Options{
 		Agent: agent, Elections: c.Elections, Sets: c.Sets, Auto: c.Campaign == config.CampaignAuto, Lease: lease.Duration, Log: rt.Log.Logger,
@@ -114,24 +109,13 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 	}
 	rt.Process.Go("expect renewals", func(ctx context.Context) error { front.Run(ctx); return nil })
 	rt.Process.Go("serve", func(ctx context.Context) error {
-		defer context.AfterFunc(ctx, func() { api.Close() })()
+		defer context.AfterFunc(ctx, func() { api.Close() })() // a task that ends after the flush would use up the grace
 		if err := api.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
 	rt.Process.OnDrain("hand over", func(ctx context.Context) error { agent.Leave(ctx); return nil })
-	if forward != nil {
-		rt.Process.OnDrain("let connections end", func(ctx context.Context) error {
-			if end, bounded := ctx.Deadline(); bounded { // those that do not end are cut, which is no failure
-				var cancel func()
-				ctx, cancel = context.WithDeadline(ctx, end.Add(-cutBefore))
-				defer cancel()
-			}
-			forward.Drain(ctx)
-			return nil
-		})
-	}
 	if replicated != nil {
 		rt.Process.Go("replicate", replicated.Run)
 		rt.Process.OnDrain("hand over the log", func(ctx context.Context) error {
@@ -141,7 +125,27 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 			return nil
 		})
 	}
-	return joined(ctx, agent)
+	if err := joined(ctx, agent); err != nil || len(c.Relay.Services) == 0 {
+		return err
+	}
+	// Not before: who connects to one that knows no leader yet would wait.
+	r, err := relay.Listen(ctx, relay.Options{Elections: agent, Relay: c.Relay, Log: rt.Log.Logger, Metrics: rt.Metrics})
+	if err != nil {
+		return err
+	}
+	forward.Store(r)
+	rt.Process.Go("relay", r.Run)
+	rt.Process.OnDrain("let connections end", func(ctx context.Context) error {
+		most := c.Relay.Drain.Std()
+		if end, bounded := ctx.Deadline(); bounded { // those that do not end are cut, which is no failure
+			most = min(most, time.Until(end)-cutBefore)
+		}
+		ctx, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
+		r.Drain(ctx)
+		return nil
+	})
+	return nil
 }
 
 // address of an elector, with the environment put in. Engines that do not know whether a host is an IPv6 address write brackets.
