@@ -83,7 +83,8 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 	rt.Process.Go("elect", func(ctx context.Context) error { agent.Run(ctx); return nil })
 	rt.Process.Go("tell the application", told.run)
 	rt.Process.Go("expect renewals", func(ctx context.Context) error { front.Run(ctx); return nil })
-	rt.Process.Go("serve", func(context.Context) error {
+	rt.Process.Go("serve", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { api.Close() })() // a task that ends after the flush would use up the grace
 		if err := api.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -99,7 +100,6 @@ func start(_ context.Context, rt *image.Runtime[config.Config]) error {
 			return nil
 		})
 	}
-	rt.Process.OnFlush("close the API", func(context.Context) error { return api.Close() })
 	return nil
 }
 
