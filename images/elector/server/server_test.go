@@ -113,7 +113,7 @@ func TestAnElectionByTheAPI(t *testing.T) {
 		request, err := http.NewRequestWithContext(t.Context(), "GET", a.base+"/v1/elections/one/watch", nil)
 		require.NoError(t, err)
 		request.Header.Set("Accept", "text/event-stream")
-		response, err := http.DefaultClient.Do(request)
+		response, err := http.DefaultClient.Do(request) //nolint:bodyclose // it is, below, and the linter does not see it
 		require.NoError(t, err)
 		defer response.Body.Close()
 		told := make(chan api.Election)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -23,10 +24,10 @@ func counted(s store.Store, r prometheus.Registerer) store.Store {
 }
 
 func result(err error) string {
-	switch err { //nolint:errorlint // as the stores give it
-	case nil:
+	switch {
+	case err == nil:
 		return "ok"
-	case store.ErrConflict:
+	case errors.Is(err, store.ErrConflict):
 		return "conflict"
 	}
 	return "error"

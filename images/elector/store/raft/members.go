@@ -81,11 +81,8 @@ func (s *Store) ServerAddr(id hraft.ServerID) (hraft.ServerAddress, error) {
 
 // members are looked after until the context ends.
 func (s *Store) members(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		answered := s.meet(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		pause, err := s.tend(ctx, answered)
 		if err != nil {
 			return err
@@ -103,10 +100,8 @@ func (s *Store) members(ctx context.Context) error {
 			}
 		}
 		timer.Stop()
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // meet all that are listed.
@@ -220,8 +215,8 @@ func votes(servers []hraft.Server, id string) bool {
 
 // replace servers that have lost their slots by those that have them now. It tells whether there is more to do soon.
 func (s *Store) replace(ctx context.Context, n *node, answered []peer) (more bool) {
-	if await(ctx, n.raft.VerifyLeader()) != nil {
-		return true
+	if err := await(ctx, n.raft.VerifyLeader()); err != nil {
+		return true // somebody else is to do it
 	}
 	holders := map[int][]peer{n.Slot: {{state: s.state()}}}
 	for _, p := range answered {

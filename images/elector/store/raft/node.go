@@ -68,7 +68,7 @@ func (s *Store) start(is identity, servers []server) (_ *node, err error) {
 	}
 	defer func() {
 		if err != nil {
-			n.log.Close() //nolint:errcheck // the first error says more
+			n.log.Close()
 		}
 	}()
 	snapshots, err := hraft.NewFileSnapshotStoreWithLogger(path, 1, logger)
@@ -93,12 +93,12 @@ func (s *Store) start(is identity, servers []server) (_ *node, err error) {
 			first.Servers = append(first.Servers, hraft.Server{Suffrage: hraft.Voter, ID: hraft.ServerID(one.ID), Address: full(one.ID, one.Address)})
 		}
 		if err := hraft.BootstrapCluster(config, cached, n.log, snapshots, n.transport, first); err != nil {
-			n.transport.Close() //nolint:errcheck // the first error says more
+			n.transport.Close()
 			return nil, fmt.Errorf("write the first configuration: %w", err)
 		}
 	}
 	if n.raft, err = hraft.NewRaft(config, n.table, cached, n.log, snapshots, n.transport); err != nil {
-		n.transport.Close() //nolint:errcheck // the first error says more
+		n.transport.Close()
 		return nil, fmt.Errorf("start raft on %s: %w", path, err)
 	}
 	n.observed = make(chan hraft.Observation, 4)
