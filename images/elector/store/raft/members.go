@@ -66,7 +66,8 @@ func (s *Store) state() state {
 	return is
 }
 
-// ServerAddr is where a server was met last, which is more than what it had said once.
+// ServerAddr is where a server was met last, which is more than what it had said once. So the configuration is not changed when an
+// address is: what it has is of use only for servers that nobody has met.
 func (s *Store) ServerAddr(id hraft.ServerID) (hraft.ServerAddress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -264,8 +265,6 @@ func (s *Store) admit(ctx context.Context, n *node, p peer) (more bool, err erro
 	case is == nil:
 		s.Log.Info("an elector is new: it is let in as soon as it has caught up", "slot", p.Slot, "server", p.ID)
 		return true, await(ctx, n.raft.AddNonvoter(id, at, 0, applyPatience))
-	case is.Suffrage == hraft.Voter && is.Address != at:
-		return false, await(ctx, n.raft.AddVoter(id, at, 0, applyPatience))
 	case is.Suffrage == hraft.Voter && len(before) == 0:
 		return false, nil
 	case is.Suffrage != hraft.Voter && (p.Applied == 0 || p.Leader != n.ID || p.Applied+enough < n.raft.CommitIndex()):
