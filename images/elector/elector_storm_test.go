@@ -17,7 +17,7 @@ import (
 )
 
 // stormTime is how long faults happen at random.
-const stormTime = 60 * time.Second
+const stormTime = 15 * time.Second
 
 var stormLease = election.Lease{Duration: time.Second, RenewDeadline: 750 * time.Millisecond, RetryPeriod: 150 * time.Millisecond}
 

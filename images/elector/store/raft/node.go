@@ -20,15 +20,15 @@ import (
 
 const (
 	// heartbeatTimeout is after what silence (up to twice that, by chance) followers elect another leader. A leader that reaches no
-	// quorum stops after leaderLease, which is before anybody can have been elected. Heartbeats are sent about sixteen times a
+	// quorum stops after leaderLease, which is before anybody can have been elected. Heartbeats are sent about twenty times a
 	// second.
-	heartbeatTimeout = 400 * time.Millisecond
-	electionTimeout  = 400 * time.Millisecond
-	leaderLease      = 300 * time.Millisecond
+	heartbeatTimeout = 300 * time.Millisecond
+	electionTimeout  = 300 * time.Millisecond
+	leaderLease      = 250 * time.Millisecond
 	// commitTimeout is about how late followers learn what is committed when nothing follows; watches are that late.
 	commitTimeout = 50 * time.Millisecond
 	// The table is small, and each elector renews all the time: the log is cut often, and little is kept of it.
-	snapshotEvery = 20 * time.Second
+	snapshotEvery = 5 * time.Second
 	snapshotAfter = 2048
 	trailingLogs  = 256
 	cachedLogs    = 64
