@@ -22,7 +22,7 @@ import (
 const (
 	within = 20 * time.Second
 	tick   = 2 * time.Millisecond
-	slots  = 4
+	slots  = 6
 )
 
 var (

@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -223,6 +224,15 @@ func (s *Store) replace(ctx context.Context, n *node, answered []peer) (more boo
 	for _, p := range answered {
 		if p.Slot >= 0 && p.Slot < s.Size && p.Slot != n.Slot {
 			holders[p.Slot] = append(holders[p.Slot], p)
+		}
+	}
+	for _, one := range n.servers() {
+		slot := slotOf(string(one.ID))
+		if slot < s.Size || slices.ContainsFunc(answered, func(p peer) bool { return p.Slot == slot }) {
+			continue
+		}
+		if err := await(ctx, n.raft.RemoveServer(one.ID, 0, applyPatience)); err != nil {
+			s.Log.Warn("a server of a slot that there is no more was not removed", "server", string(one.ID), "error", err.Error())
 		}
 	}
 	for slot, there := range holders {
