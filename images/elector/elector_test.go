@@ -22,7 +22,7 @@ import (
 const (
 	within = 20 * time.Second
 	tick   = 2 * time.Millisecond
-	slots  = 4
+	slots  = 6
 )
 
 var (
@@ -114,6 +114,7 @@ func succession(t *testing.T, backend func(slot int) config.Backend) {
 	first := leader(t, all...)
 	for _, p := range all {
 		require.Eventually(t, func() bool { e, _ := p.says(); return e.Leader == first.member }, within, tick, "all know who leads")
+		require.Eventually(t, p.ready, within, tick, "all have sessions")
 	}
 
 	t.Run("who resigns hands over", func(t *testing.T) {

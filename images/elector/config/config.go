@@ -23,7 +23,8 @@ type Config struct {
 	Elections []string `json:"elections,omitempty"`
 	// Sets of elections, by their names with their numbers of shards.
 	Sets map[string]int `json:"sets,omitempty"`
-	// Slots are how many electors there can be at once, those that come and those that go among them. Default: 8.
+	// Slots are how many electors there can be at once, those that come and those that go among them. Default: 8, or twice as many as
+	// there are electors of raft.
 	Slots int   `json:"slots,omitempty"`
 	Lease Lease `json:"lease,omitzero"`
 	// Campaign is "auto" (default): the elector stands for all elections as long as it is ready; or "app": it does where the
@@ -82,7 +83,8 @@ type Raft struct {
 	Slot string `json:"slot,omitempty"`
 	// Size is how many electors there are: 3, 5, 7 or 9.
 	Size int `json:"size"`
-	// Peers is a file that lists where all of them are, one HOST:PORT a line; a name stands for all of its addresses. It is followed.
+	// Peers is a file that lists where all of them are, ready or not, one HOST:PORT a line; a name stands for all of its addresses. It is
+	// followed.
 	// Default: "/etc/pattern-peers/electors".
 	Peers string `json:"peers,omitempty"`
 	// DataDir is this slot's own folder. It is best to keep it over restarts, but no harm if it is lost. Default:

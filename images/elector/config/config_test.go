@@ -106,3 +106,10 @@ func TestEveryFaultIsToldWithItsPath(t *testing.T) {
 		})
 	}
 }
+
+func TestSlotsAreTwiceTheElectorsOfRaft(t *testing.T) {
+	c := with(Backend{Raft: &Raft{Size: 9}})
+	assert.Equal(t, 18, c.Slots)
+	c.Slots = 17
+	assert.ErrorContains(t, c.Validate(), "slots: must be at least twice backend.raft.size (9)")
+}

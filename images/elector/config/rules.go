@@ -65,6 +65,9 @@ func (c *Config) SetDefaults() {
 	}
 	if c.Slots == 0 {
 		c.Slots = defaultSlots
+		if r := c.Backend.Raft; r != nil {
+			c.Slots = max(c.Slots, 2*r.Size) // each may be followed by another before its session has ended
+		}
 	}
 	if c.Campaign == "" {
 		c.Campaign = CampaignAuto
@@ -183,6 +186,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Slots < 1 || c.Slots > MaxSlots {
 		add("slots", "must be 1 to %d, got %d", MaxSlots, c.Slots)
+	}
+	if r := c.Backend.Raft; r != nil && c.Slots < 2*r.Size {
+		add("slots", "must be at least twice backend.raft.size (%d), since each elector may be followed by another before its session has ended, got %d", r.Size, c.Slots)
 	}
 	c.Lease.validate(add)
 	if c.Campaign != CampaignAuto && c.Campaign != CampaignApp {

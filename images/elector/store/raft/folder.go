@@ -95,7 +95,7 @@ func (f folder) replace(name string, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(next.Name()) //nolint:errcheck // it is not there any more where all went well
+	defer os.Remove(next.Name()) // it is not there any more where all went well
 	_, err = next.Write(raw)
 	if err == nil {
 		err = next.Sync()

@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,8 @@ func (s *Store) state() state {
 	return is
 }
 
-// ServerAddr is where a server was met last, which is more than what it had said once.
+// ServerAddr is where a server was met last, which is more than what it had said once. So the configuration is not changed when an
+// address is: what it has is of use only for servers that nobody has met.
 func (s *Store) ServerAddr(id hraft.ServerID) (hraft.ServerAddress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,11 +83,8 @@ func (s *Store) ServerAddr(id hraft.ServerID) (hraft.ServerAddress, error) {
 
 // members are looked after until the context ends.
 func (s *Store) members(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		answered := s.meet(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		pause, err := s.tend(ctx, answered)
 		if err != nil {
 			return err
@@ -103,10 +102,8 @@ func (s *Store) members(ctx context.Context) error {
 			}
 		}
 		timer.Stop()
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // meet all that are listed.
@@ -220,13 +217,22 @@ func votes(servers []hraft.Server, id string) bool {
 
 // replace servers that have lost their slots by those that have them now. It tells whether there is more to do soon.
 func (s *Store) replace(ctx context.Context, n *node, answered []peer) (more bool) {
-	if await(ctx, n.raft.VerifyLeader()) != nil {
-		return true
+	if err := await(ctx, n.raft.VerifyLeader()); err != nil {
+		return true // somebody else is to do it
 	}
 	holders := map[int][]peer{n.Slot: {{state: s.state()}}}
 	for _, p := range answered {
 		if p.Slot >= 0 && p.Slot < s.Size && p.Slot != n.Slot {
 			holders[p.Slot] = append(holders[p.Slot], p)
+		}
+	}
+	for _, one := range n.servers() {
+		slot := slotOf(string(one.ID))
+		if slot < s.Size || slices.ContainsFunc(answered, func(p peer) bool { return p.Slot == slot }) {
+			continue
+		}
+		if err := await(ctx, n.raft.RemoveServer(one.ID, 0, applyPatience)); err != nil {
+			s.Log.Warn("a server of a slot that there is no more was not removed", "server", string(one.ID), "error", err.Error())
 		}
 	}
 	for slot, there := range holders {
@@ -269,8 +275,6 @@ func (s *Store) admit(ctx context.Context, n *node, p peer) (more bool, err erro
 	case is == nil:
 		s.Log.Info("an elector is new: it is let in as soon as it has caught up", "slot", p.Slot, "server", p.ID)
 		return true, await(ctx, n.raft.AddNonvoter(id, at, 0, applyPatience))
-	case is.Suffrage == hraft.Voter && is.Address != at:
-		return false, await(ctx, n.raft.AddVoter(id, at, 0, applyPatience))
 	case is.Suffrage == hraft.Voter && len(before) == 0:
 		return false, nil
 	case is.Suffrage != hraft.Voter && (p.Applied == 0 || p.Leader != n.ID || p.Applied+enough < n.raft.CommitIndex()):

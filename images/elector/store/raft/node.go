@@ -20,15 +20,15 @@ import (
 
 const (
 	// heartbeatTimeout is after what silence (up to twice that, by chance) followers elect another leader. A leader that reaches no
-	// quorum stops after leaderLease, which is before anybody can have been elected. Heartbeats are sent about sixteen times a
+	// quorum stops after leaderLease, which is before anybody can have been elected. Heartbeats are sent about twenty times a
 	// second.
-	heartbeatTimeout = 400 * time.Millisecond
-	electionTimeout  = 400 * time.Millisecond
-	leaderLease      = 300 * time.Millisecond
+	heartbeatTimeout = 300 * time.Millisecond
+	electionTimeout  = 300 * time.Millisecond
+	leaderLease      = 250 * time.Millisecond
 	// commitTimeout is about how late followers learn what is committed when nothing follows; watches are that late.
 	commitTimeout = 50 * time.Millisecond
 	// The table is small, and each elector renews all the time: the log is cut often, and little is kept of it.
-	snapshotEvery = 20 * time.Second
+	snapshotEvery = 5 * time.Second
 	snapshotAfter = 2048
 	trailingLogs  = 256
 	cachedLogs    = 64
@@ -68,7 +68,7 @@ func (s *Store) start(is identity, servers []server) (_ *node, err error) {
 	}
 	defer func() {
 		if err != nil {
-			n.log.Close() //nolint:errcheck // the first error says more
+			n.log.Close()
 		}
 	}()
 	snapshots, err := hraft.NewFileSnapshotStoreWithLogger(path, 1, logger)
@@ -93,12 +93,12 @@ func (s *Store) start(is identity, servers []server) (_ *node, err error) {
 			first.Servers = append(first.Servers, hraft.Server{Suffrage: hraft.Voter, ID: hraft.ServerID(one.ID), Address: full(one.ID, one.Address)})
 		}
 		if err := hraft.BootstrapCluster(config, cached, n.log, snapshots, n.transport, first); err != nil {
-			n.transport.Close() //nolint:errcheck // the first error says more
+			n.transport.Close()
 			return nil, fmt.Errorf("write the first configuration: %w", err)
 		}
 	}
 	if n.raft, err = hraft.NewRaft(config, n.table, cached, n.log, snapshots, n.transport); err != nil {
-		n.transport.Close() //nolint:errcheck // the first error says more
+		n.transport.Close()
 		return nil, fmt.Errorf("start raft on %s: %w", path, err)
 	}
 	n.observed = make(chan hraft.Observation, 4)

@@ -6,7 +6,7 @@
 // There are as many slots as electors (3, 5, 7 or 9), and each elector has one. The orchestrator has to see to it that at most one
 // process at a time has a slot, as stateful sets do, and groups of Nomad whose allocations are stopped before they are replaced.
 // More than half of the slots must live, and reach each other, for anything to be agreed on; a leader of the log that does not reach so
-// many stops within 300 ms, before another one can have been elected.
+// many stops within 250 ms, before another one can have been elected.
 //
 // A server is what a slot's folder remembers: an ID of chance, which it gets when the folder is new, and the log with all that it has
 // voted for and acknowledged. A process that finds the folder again goes on as the same server, whatever its address is now. One that

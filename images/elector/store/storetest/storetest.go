@@ -41,7 +41,7 @@ func Run(t *testing.T, client func(t *testing.T) store.Store, keys [4]string) {
 		require.ErrorIs(t, err, store.ErrConflict)
 		r, err = s.Get(ctx, keys[0])
 		require.NoError(t, err)
-		assert.Equal(t, `{"a":"ä\n\"'%"}`, string(r.Value))
+		assert.Equal(t, `{"a":"ä\n\"'%"}`, string(r.Value)) //nolint:testifylint // it is a text to the store
 	})
 
 	t.Run("of many that put at once, one at a time succeeds", func(t *testing.T) {
