@@ -160,5 +160,7 @@ func succession(t *testing.T, backend func(slot int) config.Backend) {
 		first = leader(t, all...)
 		t.Log("handed over within ", time.Since(begun))
 		assert.Less(t, time.Since(begun), fast.Duration.Std(), "nobody had to wait for the lease")
+		assert.Equal(t, 0, ends.Exit())
+		assert.NotContains(t, ends.Said(), "not ended")
 	})
 }

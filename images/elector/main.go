@@ -18,17 +18,39 @@
 //
 // # API (listen, default 127.0.0.1:4040)
 //
-// api/openapi.yaml describes it.
+// api/openapi.yaml describes it. For programs in Go, package client asks it, and package fencing has what a resource needs to refuse
+// the tokens of those that have led before. examples/scenarios/single-writer has the same in other languages.
+//
+// An answer that says that the application's group leads holds for expires_in_ms at most, by the application's own monotonic clock,
+// from before it has asked; less if the seat is given away, of which on_demoted tells before, and a watch at once. When the elector
+// is killed its API goes away: connections are refused. The application must act as if it did not lead when that time is over, and
+// until an answer says that it does.
+//
+// # Callbacks (callbacks.on_elected, callbacks.on_demoted)
+//
+// Both are posted with the election as JSON, and answered with 2xx. on_elected is posted when a term begins, until it is answered or
+// the term is over. on_demoted is posted once for each term that on_elected was posted of: before the seat is given away, which
+// waits for the answer at most for callbacks.timeout, while the elector already says that it does not lead; or afterwards, where
+// leadership has run out. Of one election they come in order; elections do not wait for each other.
+//
+// # Relay (relay.services, relay.peer)
+//
+// A client that connects to a service at any elector reaches the application (target) of the one that leads. Electors that do not
+// lead forward to relay.peer of the one that does, which takes the connection only if it leads by its own account. Where nobody
+// leads, as many connections as relay.waiting wait for relay.patience; others are closed. When leadership ends, so do the
+// connections, with a reset: at once if it has run out, or when on_demoted has been answered, if the seat is given away. An open
+// connection takes up to six file descriptors. Who reaches relay.peer reaches the application, as who reaches a service does.
 //
 // # Management API (management.address, default :9464)
 //
 // /health/ready succeeds when it has a session. /metrics has elector_leader and elector_term by election, elector_set_leaders by
-// set, and elector_backend_calls_total. /info, /config, /logs, /lifecycle and /debug/pprof are those of all images.
+// set, elector_backend_calls_total, and of the relay elector_relay_connections_total by service and result, _failures_total, _peers_total,
+// _open and _waiting. /info, /config, /logs, /lifecycle and /debug/pprof are those of all images.
 //
 // # Signals
 //
-// SIGTERM, SIGINT and SIGQUIT: all seats are handed over to electors that are ready, the session ends, and the process exits,
-// within lifecycle.grace. A second signal ends the process at once.
+// SIGTERM, SIGINT and SIGQUIT: all seats are handed over to electors that are ready, the session ends, connections that were
+// forwarded to other electors may end, and the process exits, within lifecycle.grace. A second signal ends the process at once.
 package main
 
 import (

@@ -77,7 +77,7 @@ type Observation struct {
 	Revision string
 	// Groups by name.
 	Groups map[string]GroupStatus
-	// Endpoints are addresses by service port, "http" or "SERVICE/http" when there are several services.
+	// Endpoints are addresses by service port: see [EndpointKey].
 	Endpoints map[string][]string
 	// Objects are all that the instance has made, sorted: "apps/v1/Deployment default/web".
 	Objects []string

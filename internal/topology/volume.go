@@ -72,6 +72,8 @@ type Service struct {
 	Exposure Exposure `json:"exposure,omitempty"`
 	// Headless gives the addresses of the replicas instead of one of its own.
 	Headless bool `json:"headless,omitempty"`
+	// Role tells its addresses from those of the instance's other services, where they are told: ROLE.PORT.
+	Role string `json:"-"`
 	// Unready lists replicas also before they are ready, for those that look for each other in order to become so.
 	Unready bool `json:"unready,omitempty"`
 	// Annotations, for load balancers and the like.

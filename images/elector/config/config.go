@@ -32,6 +32,8 @@ type Config struct {
 	Backend  Backend `json:"backend"`
 	// Callbacks tell the application, besides the API.
 	Callbacks Callbacks `json:"callbacks,omitzero"`
+	// Application is asked whether it can lead. Without it is taken to be able to as long as the elector runs.
+	Application *Application `json:"application,omitempty"`
 	// Relay forwards connections to the leader's application.
 	Relay Relay `json:"relay,omitzero"`
 }
@@ -98,6 +100,20 @@ type Callbacks struct {
 	OnDemoted string `json:"on_demoted,omitempty"`
 	// Timeout of a callback. Default: "1s".
 	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Application on localhost, of which exactly one of URL and TCP is set. Its elector stands only while it is ready, and gives what it
+// leads to others that are when it is not.
+type Application struct {
+	// URL answers a GET with 200 to 399 while it is ready.
+	URL string `json:"url,omitempty"`
+	// TCP is a HOST:PORT that takes connections while it is ready.
+	TCP string `json:"tcp,omitempty"`
+	// Period between questions, default "1s"; Timeout of one, default "1s".
+	Period  Duration `json:"period,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
+	// Failures in a row until it is not ready any more. Default: 3.
+	Failures int `json:"failures,omitempty"`
 }
 
 // Relay is how the electors of an instance make one service of the application that leads: who connects to any of them reaches it.

@@ -78,6 +78,7 @@ func TestEveryFaultIsToldWithItsPath(t *testing.T) {
 		{"callbacks to nowhere", func(c *Config) {
 			c.Callbacks = Callbacks{OnElected: "elected", OnDemoted: "https://app/demoted", Timeout: Duration(time.Minute)}
 		}, []string{"callbacks.on_elected: must be http://", "callbacks.on_demoted: must be http://", "callbacks.timeout: must be"}},
+		{"an application that cannot be asked", func(c *Config) { c.Application = &Application{Failures: -1} }, []string{"application: exactly one of url, tcp", "application: period, timeout"}},
 		{"a relay of nothing", func(c *Config) { c.Relay = Relay{Peer: ":1"} }, []string{"relay.services: must have at least one"}},
 		{"a relay that nobody can reach", func(c *Config) { c.Address = "" }, []string{"address: must be the HOST:PORT that other electors reach relay.peer (:4051) at"}},
 		{"a relay without a port", func(c *Config) { c.Address = "host" }, []string{"address: must be HOST:PORT"}},

@@ -3,8 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-
-	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
 // Engine keeps the table in the engine that the elector runs in, whichever that is: in Leases of Kubernetes, or in variables of Nomad.
@@ -23,14 +21,14 @@ func (c *Config) Records() (all []string) {
 	}
 	add := func(key string) { all = append(all, prefix+key) }
 	for slot := range c.Slots {
-		add(store.SlotKey(slot))
+		add(SlotKey(slot))
 	}
 	for _, name := range c.Elections {
-		add(store.ElectionKey(name))
+		add(ElectionKey(name))
 	}
 	for _, set := range slices.Sorted(maps.Keys(c.Sets)) {
-		for shard := 0; shard < c.Sets[set]; shard += store.ShardsPerRecord {
-			add(store.ShardKey(set, shard))
+		for shard := 0; shard < c.Sets[set]; shard += ShardsPerRecord {
+			add(ShardKey(set, shard))
 		}
 	}
 	return all

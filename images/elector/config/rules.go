@@ -73,6 +73,17 @@ func (c *Config) SetDefaults() {
 	}
 	c.Lease.SetDefaults()
 	c.Relay.SetDefaults()
+	if a := c.Application; a != nil {
+		if a.Period == 0 {
+			a.Period = Duration(time.Second)
+		}
+		if a.Timeout == 0 {
+			a.Timeout = Duration(time.Second)
+		}
+		if a.Failures == 0 {
+			a.Failures = 3
+		}
+	}
 	if c.Backend.Raft != nil {
 		c.Backend.Raft.SetDefaults()
 	}
@@ -174,6 +185,14 @@ func (c *Config) Validate() error {
 		add("campaign", "must be %q or %q, got %q", CampaignAuto, CampaignApp, c.Campaign)
 	}
 	c.Backend.validate(add)
+	if a := c.Application; a != nil {
+		if (a.URL == "") == (a.TCP == "") {
+			add("application", "exactly one of url, tcp must be set")
+		}
+		if a.Period <= 0 || a.Timeout <= 0 || a.Failures < 1 {
+			add("application", "period, timeout and failures must be greater than 0, got %s, %s and %d", a.Period, a.Timeout, a.Failures)
+		}
+	}
 	c.validateRelay(add)
 	for path, text := range map[string]string{"callbacks.on_elected": c.Callbacks.OnElected, "callbacks.on_demoted": c.Callbacks.OnDemoted} {
 		if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "http" || u.Host == "") {

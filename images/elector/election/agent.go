@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
@@ -49,6 +50,8 @@ type Options struct {
 	Sets      map[string]int
 	// Auto has it stand for all elections; otherwise it does where Stand was called.
 	Auto bool
+	// Unready until SetReady says otherwise.
+	Unready bool
 	// Demoted is called before a seat is given away, when this elector has ceased to call itself the leader; for many seats at once
 	// where many are given away. Nil is nothing.
 	Demoted func(ctx context.Context, election string)
@@ -72,10 +75,12 @@ type Agent struct {
 	doubts  map[string]string        // versions of records of which it has sent a next one that gives such a seat away
 	yields  map[string]time.Duration // until when it leaves seats that it has resigned from to others
 	over    map[string]bool          // sessions that have ended for certain
-	ready   bool
+	ready   bool                     // what it is beside is, to lead
+	left    bool
 	changed chan struct{} // closed at the next change
 	index   uint64        // of changes
 	wake    chan struct{}
+	hurry   chan struct{}
 }
 
 // own session.
@@ -126,8 +131,8 @@ func outdates(generation, revision, oldGeneration, oldRevision uint64) bool {
 func New(o Options) *Agent {
 	a := &Agent{
 		Options: o, shared: map[string][]string{}, record: map[string]string{}, sets: map[string][]string{}, own: own{slot: -1}, slots: make([]slotView, o.Slots),
-		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, doubts: map[string]string{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: true,
-		changed: make(chan struct{}), wake: make(chan struct{}, 1),
+		held: map[string]*seatsView{}, stands: map[string]bool{}, leaving: map[string]int{}, doubts: map[string]string{}, yields: map[string]time.Duration{}, over: map[string]bool{}, ready: !o.Unready,
+		changed: make(chan struct{}), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
 	if a.Demoted == nil {
 		a.Demoted = func(context.Context, string) {}
@@ -140,11 +145,11 @@ func New(o Options) *Agent {
 		a.stands[name] = o.Auto
 	}
 	for _, name := range o.Elections {
-		add(store.ElectionKey(name), name)
+		add(config.ElectionKey(name), name)
 	}
 	for _, set := range slices.Sorted(maps.Keys(o.Sets)) {
 		for shard := range o.Sets[set] {
-			add(store.ShardKey(set, shard), ShardName(set, shard))
+			add(config.ShardKey(set, shard), ShardName(set, shard))
 			a.sets[set] = append(a.sets[set], ShardName(set, shard))
 		}
 	}
@@ -155,7 +160,7 @@ func New(o Options) *Agent {
 func (a *Agent) Run(ctx context.Context) {
 	var keys []string
 	for slot := range a.slots {
-		keys = append(keys, store.SlotKey(slot))
+		keys = append(keys, config.SlotKey(slot))
 	}
 	keys = slices.AppendSeq(keys, maps.Keys(a.shared))
 	var watching sync.WaitGroup
@@ -168,19 +173,21 @@ func (a *Agent) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-next:
-			next = a.Clock.After(a.Lease.RetryPeriod)
-			a.renew(ctx)
-			a.settle(ctx)
-			a.end(ctx)
-			a.take(ctx)
-			select {
-			case giving <- struct{}{}: // it waits for the application, which no renewal must
-				watching.Go(func() { a.give(ctx); <-giving })
-			default:
-			}
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
+			continue
+		case <-a.hurry:
+		case <-next:
+		}
+		next = a.Clock.After(a.Lease.RetryPeriod)
+		a.renew(ctx)
+		a.settle(ctx)
+		a.end(ctx)
+		a.take(ctx)
+		select {
+		case giving <- struct{}{}: // it waits for the application, which no renewal must
+			watching.Go(func() { a.give(ctx); <-giving })
+		default:
 		}
 	}
 }
@@ -208,6 +215,21 @@ func (a *Agent) expire(ctx context.Context) {
 		case <-changed:
 		case <-lapse:
 		}
+	}
+}
+
+// SetReady says whether what this elector is beside can lead. If it cannot, others get its seats; if none of them can either, it
+// keeps them.
+func (a *Agent) SetReady(ready bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ready == a.ready {
+		return
+	}
+	a.ready = ready
+	select {
+	case a.hurry <- struct{}{}:
+	default:
 	}
 }
 
@@ -245,7 +267,7 @@ func (a *Agent) observe(r store.Record) {
 		return
 	}
 	for slot := range a.slots {
-		if store.SlotKey(slot) == r.Key {
+		if config.SlotKey(slot) == r.Key {
 			a.observeSlot(slot, r)
 			return
 		}
@@ -313,7 +335,7 @@ func (a *Agent) lost() {
 func (a *Agent) renew(ctx context.Context) {
 	a.mu.Lock()
 	if a.own.slot < 0 {
-		joins := a.ready // who has left stays away
+		joins := !a.left // who has left stays away
 		a.mu.Unlock()
 		if joins {
 			a.join(ctx)
@@ -322,19 +344,19 @@ func (a *Agent) renew(ctx context.Context) {
 	}
 	was, next := a.own, a.own.session
 	next.Revision++
-	next.Ready = a.ready
+	next.Ready = a.ready && !a.left
 	sent := a.Clock.Now()
 	if a.own.attempted != next.Revision {
 		a.own.attempted, a.own.sent = next.Revision, sent
 	}
 	a.mu.Unlock()
-	version, err := a.put(ctx, store.SlotKey(was.slot), next, was.version)
+	version, err := a.put(ctx, config.SlotKey(was.slot), next, was.version)
 	switch {
 	case err == nil:
 		a.renewed(was.ID, next, version, was.generation, sent)
 	case errors.Is(err, store.ErrConflict):
 		// Either somebody has ended it, or an attempt that seemed to fail has been written.
-		r, err := a.get(ctx, store.SlotKey(was.slot))
+		r, err := a.get(ctx, config.SlotKey(was.slot))
 		if err != nil {
 			a.Log.Warn("the session could not be read", "error", err.Error())
 			return
@@ -387,10 +409,10 @@ func (a *Agent) join(ctx context.Context) {
 			Revision: v.Revision + 1, ID: rand.Text(), Member: a.Member, Address: a.Address, DurationMS: a.Lease.Duration.Milliseconds(), Ready: a.ready,
 		}
 		sent := a.Clock.Now()
-		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
+		version, err := a.put(ctx, config.SlotKey(slot), next, v.version)
 		if err != nil {
 			// If it was written all the same, that session is never renewed, and ends.
-			if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
+			if r, err := a.get(ctx, config.SlotKey(slot)); err == nil {
 				a.observe(r)
 			}
 			continue
@@ -418,13 +440,13 @@ func (a *Agent) end(ctx context.Context) {
 		next := v.session
 		next.Revision++
 		next.Ended, next.Ready = true, false
-		version, err := a.put(ctx, store.SlotKey(slot), next, v.version)
+		version, err := a.put(ctx, config.SlotKey(slot), next, v.version)
 		if err == nil {
 			a.Log.Info("a session was ended: nothing was heard of it for the lease's duration", "member", v.Member, "session", v.ID)
-			a.observe(store.Record{Key: store.SlotKey(slot), Value: encode(next), Version: version, Generation: v.generation})
+			a.observe(store.Record{Key: config.SlotKey(slot), Value: encode(next), Version: version, Generation: v.generation})
 			continue
 		}
-		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
+		if r, err := a.get(ctx, config.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}

@@ -188,6 +188,24 @@ func TestASeatIsHandedOver(t *testing.T) {
 	require.Eventually(t, func() bool { return a.self("one") }, within, time.Millisecond, "who leaves hands over")
 }
 
+func TestWhoIsNotReadyDoesNotLead(t *testing.T) {
+	s := store.NewMemory()
+	unready := func(o *Options) { lasting(o); o.Unready, o.Sets = true, map[string]int{"set": 4} }
+	a, b := start(t, s, "a", unready), start(t, s, "b", unready)
+	require.Eventually(t, func() bool { return a.Joined() && b.Joined() }, within, tick)
+	<-time.After(10 * tick)
+	assert.Empty(t, leader(t, "one", a, b))
+	a.SetReady(true)
+	require.Eventually(t, func() bool { return a.self("one") && a.self("set/0") && a.self("set/3") }, within, tick)
+	a.SetReady(false)
+	<-time.After(10 * tick)
+	assert.True(t, a.self("one"), "nobody else can")
+	b.SetReady(true)
+	for _, name := range []string{"one", "set/0", "set/3"} {
+		require.Eventually(t, func() bool { return b.self(name) && !a.self(name) }, within, tick, name)
+	}
+}
+
 // While one revision follows another, leases and numbers of slots may differ.
 func TestOthersWaitForTheLeaseThatASessionHas(t *testing.T) {
 	s := store.NewMemory()

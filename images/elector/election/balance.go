@@ -70,7 +70,7 @@ func (a *Agent) shares() map[string]string {
 	return out
 }
 
-// give away the seats of sets of which this elector has too many.
+// give away the seats of sets of which this elector has too many, and all seats if what it is beside cannot lead and others can.
 func (a *Agent) give(ctx context.Context) {
 	a.mu.Lock()
 	gifts := map[string]seat{}
@@ -85,6 +85,9 @@ func (a *Agent) give(ctx context.Context) {
 				}
 			}
 		}
+	}
+	if a.Auto && !a.ready && !a.left && len(a.heirs()) > 0 {
+		gifts = a.legacy()
 	}
 	a.mu.Unlock()
 	if len(gifts) == 0 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
@@ -126,7 +127,7 @@ func (a *Agent) meet(ctx context.Context, name string) {
 		if known {
 			return
 		}
-		if r, err := a.get(ctx, store.SlotKey(slot)); err == nil {
+		if r, err := a.get(ctx, config.SlotKey(slot)); err == nil {
 			a.observe(r)
 		}
 	}
@@ -178,7 +179,7 @@ func (a *Agent) take(ctx context.Context) {
 			continue
 		}
 		err := a.change(ctx, key, func(all map[string]seat) bool {
-			if a.own.slot < 0 || a.Clock.Now() >= a.own.valid || !a.ready {
+			if a.own.slot < 0 || a.Clock.Now() >= a.own.valid || !a.ready || a.left {
 				return false
 			}
 			edited := false
@@ -223,7 +224,7 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 	}
 	a.mu.Unlock()
 	for id, slot := range doubtful {
-		r, err := a.get(ctx, store.SlotKey(slot))
+		r, err := a.get(ctx, config.SlotKey(slot))
 		if err != nil {
 			continue
 		}
@@ -241,21 +242,8 @@ func (a *Agent) sure(ctx context.Context, key string) bool {
 // Leave hands over or gives up all seats, and ends the session.
 func (a *Agent) Leave(ctx context.Context) {
 	a.mu.Lock()
-	a.ready = false
-	gifts, next := map[string]seat{}, 0
-	heirs := a.heirs()
-	for _, names := range a.shared {
-		for _, name := range names {
-			if !a.holds(a.held[a.record[name]].Seats[name]) {
-				continue
-			}
-			gifts[name] = seat{}
-			if len(heirs) > 0 {
-				gifts[name] = heirs[next%len(heirs)]
-				next++
-			}
-		}
-	}
+	a.left = true
+	gifts := a.legacy()
 	a.mu.Unlock()
 	if len(gifts) > 0 {
 		if err := a.handOver(ctx, gifts); err != nil {
@@ -269,11 +257,48 @@ func (a *Agent) Leave(ctx context.Context) {
 	if was.slot < 0 {
 		return
 	}
-	last.Revision++
-	last.Ended, last.Ready = true, false
-	if _, err := a.put(ctx, store.SlotKey(was.slot), last, was.version); err != nil {
+	if err := a.endOwn(ctx, was.slot, last, was.version); err != nil {
 		a.Log.Warn("the session was not ended: others wait until its lease has run out", "error", err.Error())
 	}
+}
+
+// endOwn session, over a renewal that was on its way.
+func (a *Agent) endOwn(ctx context.Context, slot int, is session, version string) error {
+	for {
+		is.Revision++
+		is.Ended, is.Ready = true, false
+		_, err := a.put(ctx, config.SlotKey(slot), is, version)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		r, err := a.get(ctx, config.SlotKey(slot))
+		if err != nil {
+			return err
+		}
+		now, err := decode[session](r)
+		if err != nil || now.ID != is.ID || now.Ended {
+			return err
+		}
+		is, version = now, r.Version
+	}
+}
+
+// legacy is all that this elector holds, for others in turn; for nobody where there are none, or they stand only when they are asked
+// to. The caller holds the lock.
+func (a *Agent) legacy() map[string]seat {
+	gifts, next := map[string]seat{}, 0
+	heirs := a.heirs()
+	for _, name := range slices.Sorted(maps.Keys(a.record)) {
+		if !a.holds(a.held[a.record[name]].Seats[name]) {
+			continue
+		}
+		gifts[name] = seat{}
+		if len(heirs) > 0 && a.Auto {
+			gifts[name] = heirs[next%len(heirs)]
+			next++
+		}
+	}
+	return gifts
 }
 
 // heirs are the seats for those that may get what one who leaves has held.

@@ -151,6 +151,9 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 
 // stand for an election as long as the application renews.
 func (s *Server) stand(ctx context.Context, name string, stand bool) error {
+	if _, err := s.Agent.Status(name); err != nil {
+		return err
+	}
 	if s.Auto && stand {
 		return nil // it does
 	}

@@ -170,6 +170,8 @@ func TestAnElectionByTheAPI(t *testing.T) {
 		{"GET", "/v1/elections/one/watch?index=x", "", 400, "index must be"},
 		{"POST", "/v1/elections/one/verify", `{"tocken":1}`, 400, "unknown field"},
 		{"PUT", "/v1/elections/one", `{"stand":false}`, 400, `campaign = "app"`},
+		{"POST", "/v1/elections/two/become-leader?wait=5m", "", 404, `there is no election "two"`},
+		{"PUT", "/v1/elections/two", `{"stand":true}`, 404, `there is no election "two"`},
 		{"GET", "/v1/election-sets/none", "", 404, `there is no set of elections "none"`},
 		{"GET", "/v1/election-sets/none/watch", "", 404, `there is no set of elections "none"`},
 		{"GET", "/v1/election-sets/shards/watch?wait=1h", "", 400, "wait must be a duration"},

@@ -63,7 +63,7 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 				forward.Cut(election)
 			}
 		},
-		Log: rt.Log.Logger,
+		Unready: c.Application != nil, Log: rt.Log.Logger,
 	}
 	for _, change := range also {
 		change(&options)
@@ -106,8 +106,15 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 	api := &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second}
 	rt.Process.Go("elect", func(ctx context.Context) error { agent.Run(ctx); return nil })
 	rt.Process.Go("tell the application", told.run)
+	if c.Application != nil {
+		rt.Process.Go("ask the application", func(ctx context.Context) error {
+			follow(ctx, *c.Application, agent.SetReady, rt.Log.Logger)
+			return nil
+		})
+	}
 	rt.Process.Go("expect renewals", func(ctx context.Context) error { front.Run(ctx); return nil })
-	rt.Process.Go("serve", func(context.Context) error {
+	rt.Process.Go("serve", func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { api.Close() })()
 		if err := api.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -134,7 +141,6 @@ func start(ctx context.Context, rt *image.Runtime[config.Config], also []func(*e
 			return nil
 		})
 	}
-	rt.Process.OnFlush("close the API", func(context.Context) error { return api.Close() })
 	return joined(ctx, agent)
 }
 
@@ -209,7 +215,7 @@ func replicate(r *config.Raft, lease time.Duration, log *slog.Logger) (*raft.Sto
 		return nil, fmt.Errorf("slot: %s must be a number, got %q", r.Slot, text)
 	}
 	o := raft.Options{
-		Listen: r.Listen, Advertise: os.ExpandEnv(r.Advertise), Slot: slot, Size: r.Size, Peers: r.Peers, Folder: r.DataDir, Lease: lease, Log: log,
+		Listen: r.Listen, Advertise: address(r.Advertise), Slot: slot, Size: r.Size, Peers: r.Peers, Folder: r.DataDir, Lease: lease, Log: log,
 	}
 	if host, _, err := net.SplitHostPort(o.Advertise); err != nil || host == "" {
 		return nil, fmt.Errorf("advertise: %s must be HOST:PORT, got %q", r.Advertise, o.Advertise)

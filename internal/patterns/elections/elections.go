@@ -84,6 +84,9 @@ var profiles = map[string]config.Lease{
 // ContainerName of the elector.
 const ContainerName = "elector"
 
+// secretName of what such electors know each other by.
+const secretName = "elector"
+
 // Ports of an elector, which are fixed, but for that of its API.
 const (
 	managementPort   = "elector-mgmt"
@@ -161,6 +164,9 @@ func (e *Elections) Validate(l *fault.List, w *workload.Workload, sidecars map[s
 	e.validateCallbacks(l, w)
 	if is.raft() {
 		validateRaft(l, w)
+		if _, taken := w.Secrets[secretName]; taken {
+			l.Add(fault.Key("secrets", secretName), "the electors make a secret of that name: choose another")
+		}
 	}
 	if is.Lease != nil {
 		workload.OneOf(l, "elector.lease.profile", is.Lease.Profile, append([]string{""}, slices.Sorted(maps.Keys(profiles))...)...)

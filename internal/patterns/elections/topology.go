@@ -24,6 +24,19 @@ const (
 	envMember  = "PATTERN_MEMBER"
 	envConfig  = "PATTERN_CONFIG"
 	envPeer    = "PATTERN_PEER"
+	envRaft    = "PATTERN_RAFT"
+	envIndex   = "PATTERN_INDEX"
+
+	// What electors that replicate their records need: where the others are, a folder, and what they know each other by.
+	peersVolume  = framework.VolumePrefix + "electors"
+	peersFolder  = "/etc/pattern-electors"
+	peersFile    = "electors"
+	dataVolume   = framework.VolumePrefix + "elections"
+	dataFolder   = "/var/lib/pattern"
+	dataBytes    = 256 << 20
+	secretVolume = framework.VolumePrefix + "elector-secret"
+	secretFolder = "/etc/pattern-secret"
+	secretKey    = "secret"
 
 	// program of the image.
 	program = "/ko-app/elector"
@@ -90,7 +103,11 @@ func (e *Elections) AddTo(t *topology.Topology, g *topology.Group, w *workload.W
 	}
 	// The hook and main's own end begin at once: main is given the moment that handing over takes.
 	g.Termination.DrainSeconds = max(g.Termination.DrainSeconds, 1)
-	g.Grants = append(g.Grants, topology.Grant{Verb: topology.GrantElect, Names: file.Records()})
+	if is.raft() {
+		addRaft(t, g, &c)
+	} else {
+		g.Grants = append(g.Grants, topology.Grant{Verb: topology.GrantElect, Names: file.Records()})
+	}
 	e.addRelays(t, g, &c, w)
 	for i := range g.Containers {
 		if beside := &g.Containers[i]; !beside.Framework && beside.Role != topology.Init {
@@ -100,6 +117,30 @@ func (e *Elections) AddTo(t *topology.Topology, g *topology.Group, w *workload.W
 	}
 	first := slices.IndexFunc(g.Containers, func(c topology.Container) bool { return c.Role != topology.Init })
 	g.Containers = slices.Insert(g.Containers, first, c)
+}
+
+// addRaft is how electors find, trust and remember each other.
+func addRaft(t *topology.Topology, g *topology.Group, c *topology.Container) {
+	service := topology.Service{
+		Name: t.Name + "-" + prefix(g) + "electors", Exposure: topology.ExposeCluster, Headless: true, Unready: true,
+		Ports: []topology.ServicePort{{Name: raftPort, Port: raftNumber, Target: raftPort}},
+	}
+	g.Services = append(g.Services, service)
+	if !slices.ContainsFunc(t.Secrets, func(s topology.Secret) bool { return s.Name == secretName }) {
+		t.Secrets = append(t.Secrets, topology.Secret{Name: secretName, Generate: map[string]int{secretKey: 32}})
+	}
+	g.Volumes = append(g.Volumes,
+		topology.Volume{Name: peersVolume, Endpoints: []topology.EndpointFile{{File: peersFile, Service: service.Name, Port: raftPort}}},
+		topology.Volume{Name: dataVolume, Ephemeral: &topology.EphemeralVolume{SizeBytes: dataBytes}},
+		topology.Volume{Name: secretVolume, Secret: &topology.SecretVolume{Name: secretName, Own: true}},
+	)
+	c.Ports = append(c.Ports, topology.Port{Name: raftPort, Number: raftNumber, Protocol: "tcp"})
+	c.Env = append(c.Env, topology.Env{Name: envRaft, Field: topology.FieldReached, Port: raftPort}, topology.Env{Name: envIndex, Field: topology.FieldIndex})
+	c.Mounts = append(c.Mounts,
+		topology.Mount{Volume: peersVolume, Path: peersFolder, ReadOnly: true},
+		topology.Mount{Volume: dataVolume, Path: dataFolder},
+		topology.Mount{Volume: secretVolume, Path: secretFolder, ReadOnly: true},
+	)
 }
 
 // addRelays are Services that reach every replica, whose elector forwards to the leader.
@@ -116,7 +157,7 @@ func (e *Elections) addRelays(t *topology.Topology, g *topology.Group, c *topolo
 		c.Ports = append(c.Ports, topology.Port{Name: name, Number: r.number, Protocol: "tcp"})
 		s := services[r.election]
 		if s == nil {
-			s = &topology.Service{Name: t.Name + "-" + prefix(g) + r.election, Exposure: topology.ExposeCluster}
+			s = &topology.Service{Name: t.Name + "-" + prefix(g) + r.election, Role: prefix(g) + r.election, Exposure: topology.ExposeCluster}
 			services[r.election] = s
 		}
 		s.Ports = append(s.Ports, topology.ServicePort{Name: r.port, Port: r.target, Target: name})
@@ -161,6 +202,16 @@ func (e *Elections) config(instance, prefix string, w *workload.Workload) *confi
 	if b := is.Callbacks; b != nil {
 		c.Callbacks = config.Callbacks{OnElected: b.OnElected.url(w), OnDemoted: b.OnDemoted.url(w), Timeout: duration(b.Timeout)}
 	}
+	if is.raft() {
+		c.Backend = config.Backend{Raft: &config.Raft{
+			Listen: fmt.Sprintf(":%d", raftNumber), Advertise: "${" + envRaft + "}", Slot: "${" + envIndex + "}",
+			Peers: peersFolder + "/" + peersFile, DataDir: dataFolder, SecretFile: secretFolder + "/" + secretKey,
+		}}
+		if w.Replicas != nil {
+			c.Backend.Raft.Size = *w.Replicas
+		}
+	}
+	c.Application = application(w)
 	for _, r := range e.relays(w) {
 		if c.Relay.Services == nil {
 			c.Relay.Services, c.Relay.Peer, c.Address = map[string]config.Service{}, fmt.Sprintf(":%d", peerNumber), "${"+envPeer+"}"
@@ -169,6 +220,30 @@ func (e *Elections) config(instance, prefix string, w *workload.Workload) *confi
 	}
 	c.SetDefaults()
 	return c
+}
+
+// application is asked what main's readiness probe asks; nil where that is a command, or there is none.
+func application(w *workload.Workload) *config.Application {
+	if w.Main.Probes == nil || w.Main.Probes.Readiness == nil {
+		return nil
+	}
+	p := w.Main.Probes.Readiness
+	a := &config.Application{Period: duration(p.Period), Timeout: duration(p.Timeout), Failures: p.FailureThreshold}
+	switch {
+	case p.HTTP != nil && (p.HTTP.Scheme == "" || p.HTTP.Scheme == "http"):
+		path := p.HTTP.Path
+		if path == "" {
+			path = "/"
+		}
+		a.URL = fmt.Sprintf("http://127.0.0.1:%d%s", w.Main.Ports[p.HTTP.Port].Port, path)
+	case p.HTTP != nil: // whose certificate is nobody's business here
+		a.TCP = fmt.Sprintf("127.0.0.1:%d", w.Main.Ports[p.HTTP.Port].Port)
+	case p.TCP != nil:
+		a.TCP = fmt.Sprintf("127.0.0.1:%d", w.Main.Ports[p.TCP.Port].Port)
+	default:
+		return nil
+	}
+	return a
 }
 
 // url of a callback on localhost.

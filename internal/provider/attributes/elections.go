@@ -23,7 +23,7 @@ func Elections() Map {
 				"renew_deadline": str("Time after which a leader that could not renew calls itself so no more. What is between it and `duration` is the margin for clocks that do not go alike, at least a tenth. Default: three quarters of the duration.", duration),
 				"retry_period":   str("Time between renewals, at most half of `renew_deadline`. Default: a quarter of the duration.", duration),
 			}),
-			"campaign": str("`auto` (default): every replica stands for every election as long as it runs. `app`: a replica stands where its application has asked to, and goes on renewing."),
+			"campaign": str("`auto` (default): every replica stands for every election while its main container is ready, as its readiness probe says (`http` or `tcp`; without one, as long as it runs). `app`: a replica stands where its application has asked to, and goes on renewing."),
 			"backend":  str("What the electors agree by. `engine` (default): Leases of Kubernetes, variables of Nomad. `raft`: a log that they replicate among themselves, for clusters that grant no access to their API; it needs an odd number of replicas with `identity = \"stable\"`. A change replaces the instance."),
 			"callbacks": object("Requests (POST, JSON) by which the main container is told, besides the API.", Map{
 				"on_elected": callback("When the replica leads an election. It is repeated until it is answered with a status of 2xx, or the replica leads no more."),

@@ -15,7 +15,7 @@ var specs = map[string]string{
 	// writer has one leader, whom clients reach.
 	"writer": `{
 		"name": "writer", "namespace": "shop", "replicas": 3,
-		"main": {"image": "registry.example/writer:1", "ports": {"http": {"port": 8080}}},
+		"main": {"image": "registry.example/writer:1", "ports": {"http": {"port": 8080}}, "probes": {"readiness": {"http": {"port": "http", "path": "/ready"}, "period": "2s"}}},
 		"expose": {"http": {}},
 		"elections": {"one": {"expose_leader": true}, "two": {}},
 		"elector": {"lease": {"profile": "fast"}, "callbacks": {"on_elected": {"port": "http", "path": "/elected"}}}
@@ -28,6 +28,10 @@ var specs = map[string]string{
 		"election_sets": {"parts": {"shards": 300}},
 		"elector": {"campaign": "app", "port": 4444, "lease": {"duration": "10s", "renew_deadline": "8s", "retry_period": "1s"}},
 		"sidecars": {"logs": {"log_saver": {"paths": ["/logs/*.log"], "sink": {"bucket": {"url": "s3://logs?region=eu-1"}}}}}
+	}`,
+	// raft needs nothing of the engine.
+	"raft": `{
+		"name": "raft", "replicas": 3, "identity": "stable", "main": {"image": "registry.example/app:1"}, "elections": {"one": {}}, "elector": {"backend": "raft"}
 	}`,
 }
 
