@@ -44,9 +44,9 @@ func operations(t *testing.T) int {
 }
 
 // succession is what must hold on every backend, and what must be found there.
-func succession(t *testing.T, sites func(testing.TB, int, []string) []Site, faults []Fault) {
+func succession(t *testing.T, usual Plan) {
 	binary := compiled(t)
-	usual := Plan{Sites: sites, Lease: quick, Skew: skew, Faults: faults, Resign: 300 * time.Millisecond, Seed: seed(t)}
+	usual.Lease, usual.Skew, usual.Resign, usual.Seed = quick, skew, 300*time.Millisecond, seed(t)
 
 	t.Run("one leads after the other, and nothing stale is taken", func(t *testing.T) {
 		plan := usual
@@ -67,7 +67,7 @@ func succession(t *testing.T, sites func(testing.TB, int, []string) []Site, faul
 		assert.Greater(t, report.Kinds[Read], 1000)
 		assert.Greater(t, report.Resigned, 5)
 		assert.Greater(t, report.HandedOver, 5)
-		for _, fault := range faults {
+		for _, fault := range usual.Faults {
 			assert.GreaterOrEqual(t, report.Faults[fault], 5, fault)
 		}
 	})

@@ -33,6 +33,8 @@ type Plan struct {
 	// Skew is how far the rate of a clock may be from 1.
 	Skew   float64
 	Faults []Fault
+	// Calm is about how long an elector is well between faults, half a lease at least.
+	Calm time.Duration
 	// Shortest that a fault lasts; the longest is two leases. Leaders: nobody else has one.
 	Shortest time.Duration
 	Leaders  bool

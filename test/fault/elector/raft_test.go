@@ -19,7 +19,8 @@ func TestOnRaft(t *testing.T) {
 	if engines {
 		t.Skip("it needs no engine: go test without the tag does it")
 	}
-	succession(t, onRaft, append(Faults, Forget))
+	// More than half of them have to be well, so that there is a table at all.
+	succession(t, Plan{Sites: onRaft, Faults: append(Faults, Forget), Calm: 2 * quick.Duration.Std()})
 }
 
 // onRaft has a link from each elector to each other. Whoever has a fault has it both ways.

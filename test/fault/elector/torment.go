@@ -39,7 +39,7 @@ func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
 	lease := r.plan.Lease.Duration.Std()
 	var deck []Fault // shuffled, so that none waits for long
 	for {
-		pause(ctx, lease/2+upTo(lease*3/2))
+		pause(ctx, lease/2+upTo(2*r.plan.Calm-lease))
 		for r.plan.Leaders && !r.leads.any(e) && ctx.Err() == nil {
 			pause(ctx, 10*time.Millisecond)
 		}
