@@ -76,7 +76,7 @@ func succession(t *testing.T, usual Plan) {
 	t.Run("a margin that is taken out is found", func(t *testing.T) {
 		plan := usual
 		plan.Env, plan.Faults = []string{"MARGIN=none"}, []Fault{Stop, Cut, Hold, HoldAsked}
-		plan.Shortest, plan.Leaders, plan.Resign = quick.Duration.Std(), true, 0
+		plan.Shortest, plan.Leaders, plan.Calm, plan.Resign = quick.Duration.Std(), true, quick.Duration.Std()*3/4, 0
 		found(t, binary, plan, func(r Report) bool { return len(r.Overlapping) > 0 })
 	})
 	t.Run("a token check that is taken out is found", func(t *testing.T) {
