@@ -44,9 +44,9 @@ func operations(t *testing.T) int {
 }
 
 // succession is what must hold on every backend, and what must be found there.
-func succession(t *testing.T, sites func(testing.TB, int, []string) []Site) {
+func succession(t *testing.T, usual Plan) {
 	binary := compiled(t)
-	usual := Plan{Sites: sites, Lease: quick, Skew: skew, Faults: Faults, Resign: 300 * time.Millisecond, Seed: seed(t)}
+	usual.Lease, usual.Skew, usual.Resign, usual.Seed = quick, skew, 300*time.Millisecond, seed(t)
 
 	t.Run("one leads after the other, and nothing stale is taken", func(t *testing.T) {
 		plan := usual
@@ -67,7 +67,7 @@ func succession(t *testing.T, sites func(testing.TB, int, []string) []Site) {
 		assert.Greater(t, report.Kinds[Read], 1000)
 		assert.Greater(t, report.Resigned, 5)
 		assert.Greater(t, report.HandedOver, 5)
-		for _, fault := range Faults {
+		for _, fault := range usual.Faults {
 			assert.GreaterOrEqual(t, report.Faults[fault], 5, fault)
 		}
 	})
@@ -76,7 +76,7 @@ func succession(t *testing.T, sites func(testing.TB, int, []string) []Site) {
 	t.Run("a margin that is taken out is found", func(t *testing.T) {
 		plan := usual
 		plan.Env, plan.Faults = []string{"MARGIN=none"}, []Fault{Stop, Cut, Hold, HoldAsked}
-		plan.Shortest, plan.Leaders, plan.Resign = quick.Duration.Std(), true, 0
+		plan.Shortest, plan.Leaders, plan.Calm, plan.Resign = quick.Duration.Std(), true, quick.Duration.Std()*3/4, 0
 		found(t, binary, plan, func(r Report) bool { return len(r.Overlapping) > 0 })
 	})
 	t.Run("a token check that is taken out is found", func(t *testing.T) {

@@ -23,14 +23,14 @@ func TestOnKubernetes(t *testing.T) {
 	if os.Getenv("KUBECONFIG") == "" {
 		t.Skip("only Nomad is up")
 	}
-	succession(t, onKubernetes)
+	succession(t, Plan{Sites: onKubernetes, Faults: Faults, Calm: quick.Duration.Std()})
 }
 
 func TestOnNomad(t *testing.T) {
 	if os.Getenv("NOMAD_ADDR") == "" {
 		t.Skip("only Kubernetes is up")
 	}
-	succession(t, onNomad)
+	succession(t, Plan{Sites: onNomad, Faults: Faults, Calm: quick.Duration.Std()})
 }
 
 func onNomad(t testing.TB, electors int, _ []string) (all []Site) {

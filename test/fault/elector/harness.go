@@ -18,11 +18,13 @@ type Site struct {
 	Backend config.Backend
 	Env     []string
 	Links   []*Link
+	// Folder that the elector keeps its own part of the backend in; "" if it has none.
+	Folder string
 }
 
 // A Plan is what happens.
 type Plan struct {
-	// Sites of the electors, for each one.
+	// Sites of the electors, for each one, with these records.
 	Sites func(t testing.TB, electors int, records []string) []Site
 	// Operations after which it ends, but not before Least, and not after Within.
 	Operations    int
@@ -31,6 +33,8 @@ type Plan struct {
 	// Skew is how far the rate of a clock may be from 1.
 	Skew   float64
 	Faults []Fault
+	// Calm is about how long an elector is well between faults, half a lease at least.
+	Calm time.Duration
 	// Shortest that a fault lasts; the longest is two leases. Leaders: nobody else has one.
 	Shortest time.Duration
 	Leaders  bool
@@ -73,17 +77,6 @@ const (
 
 // names of the elections, and of the set.
 var names, set = []string{"one", "two", "three", "four"}, "set"
-
-// Records that electors have at their backend.
-func records() (all []string) {
-	for slot := range slots {
-		all = append(all, fmt.Sprint("member-", slot))
-	}
-	for _, name := range names {
-		all = append(all, "election-"+name)
-	}
-	return append(all, "set-"+set+"-0")
-}
 
 // leads tells who was last known to lead, and what terms there were.
 type leads struct {
@@ -129,6 +122,8 @@ type rig struct {
 	leads     *leads
 	history   *history
 
+	forgetting sync.Mutex
+
 	mu     sync.Mutex
 	report Report
 }
@@ -162,7 +157,7 @@ func Run(t testing.TB, binary string, plan Plan) Report {
 	dir := t.TempDir()
 	c := config.Config{Elections: names, Sets: map[string]int{set: shards}, Slots: slots, Lease: plan.Lease}
 	c.Callbacks.Timeout = plan.Lease.Duration / 4
-	for i, s := range plan.Sites(t, electors, records()) {
+	for i, s := range plan.Sites(t, electors, c.Records()) {
 		e := newElector(t, i, binary, dir, c, s)
 		if err := r.start(e, random(100+i)); err != nil {
 			t.Fatal(err)

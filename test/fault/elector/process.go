@@ -41,6 +41,7 @@ type elector struct {
 	path   string // of what belongs to it
 	env    []string
 	links  []*Link
+	folder string // that it may lose
 
 	mu    sync.Mutex
 	life  int
@@ -52,7 +53,7 @@ type elector struct {
 
 func newElector(t testing.TB, number int, binary, dir string, c config.Config, s Site) *elector {
 	c.Member, c.Management.Address, c.Backend = memberName(number), "127.0.0.1:0", s.Backend
-	e := &elector{t: t, number: number, binary: binary, config: c, path: filepath.Join(dir, memberName(number)), env: s.Env, links: s.Links}
+	e := &elector{t: t, number: number, binary: binary, config: c, path: filepath.Join(dir, memberName(number)), env: s.Env, links: s.Links, folder: s.Folder}
 	t.Cleanup(func() {
 		e.kill()
 		if t.Failed() {

@@ -3,6 +3,7 @@ package elector
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"syscall"
 	"time"
 )
@@ -22,10 +23,15 @@ const (
 	LoseAnswer Fault = "answers lost"
 	Slow       Fault = "slowed down"
 	Resigning  Fault = "cut off while it resigns"
+	// Forget is for those that have a folder of their own, one of them at a time.
+	Forget Fault = "killed and its folder lost"
 )
 
-// Faults are all.
+// Faults are those that all may have.
 var Faults = []Fault{Stop, Stop, Kill, End, Cut, Hold, HoldAsked, HoldAnswer, LoseAnswer, Slow, Resigning}
+
+// remembering takes so long at most, when a folder was lost: the elector that has lost it is let in again.
+const remembering = 4 * time.Second
 
 // torment one elector until the context ends, and leave it well.
 func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
@@ -33,7 +39,7 @@ func (r *rig) torment(ctx context.Context, e *elector, random *rand.Rand) {
 	lease := r.plan.Lease.Duration.Std()
 	var deck []Fault // shuffled, so that none waits for long
 	for {
-		pause(ctx, lease/2+upTo(lease*3/2))
+		pause(ctx, lease/2+upTo(2*r.plan.Calm-lease))
 		for r.plan.Leaders && !r.leads.any(e) && ctx.Err() == nil {
 			pause(ctx, 10*time.Millisecond)
 		}
@@ -80,6 +86,16 @@ func (r *rig) do(ctx context.Context, e *elector, fault Fault, lasts time.Durati
 	case Kill:
 		e.kill()
 		pause(ctx, lasts/2)
+		return begin()
+	case Forget:
+		if !r.forgetting.TryLock() {
+			return false
+		}
+		time.AfterFunc(remembering, r.forgetting.Unlock)
+		e.kill()
+		if err := os.RemoveAll(e.folder); err != nil {
+			r.strange("%v", err)
+		}
 		return begin()
 	case End:
 		e.end(lasts + r.plan.Lease.Duration.Std())
