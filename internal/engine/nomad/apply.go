@@ -102,9 +102,9 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 	return e.register(ctx, k, t, withLeaving(p.Job, job), job)
 }
 
-// tryAgain gives a job whose newest version has failed another version, though nothing that runs differs: Nomad makes no
-// second deployment of the same one, whatever was mended outside of it. The description for Nomad's web interface restarts
-// nothing.
+// tryAgain gives a job whose newest version has failed, or is stuck, another version, though nothing that runs differs: Nomad
+// makes no second deployment of the same one, whatever was mended outside of it. The description for Nomad's web interface
+// restarts nothing.
 func (e *Engine) tryAgain(ctx context.Context, k topology.Key, job, was *api.Job) error {
 	if was == nil {
 		return nil
@@ -121,7 +121,11 @@ func (e *Engine) tryAgain(ctx context.Context, k topology.Key, job, was *api.Job
 	if d != nil && d.Status == api.DeploymentStatusFailed && d.JobVersion == *was.Version {
 		job.UI = &api.JobUIConfig{Description: "Tried again after the failed deployment " + d.ID + "."}
 	}
-	return nil
+	is, err := e.stuckNow(ctx, k, was, d)
+	if is {
+		job.UI = anotherVersion(d)
+	}
+	return err
 }
 
 // mayTake keeps a creation from taking over an instance that somebody has finished with another spec.

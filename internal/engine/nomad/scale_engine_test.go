@@ -87,11 +87,18 @@ func (r *rig) tell(t *topology.Topology) {
 	r.Log("deployments", err)
 	for _, d := range deployments {
 		r.Logf("of version %d: %s (%s)", d.JobVersion, d.Status, d.StatusDescription)
+		for _, name := range sorted(d.TaskGroups) {
+			g := d.TaskGroups[name]
+			r.Logf("  %s: %d of %d are healthy, %d canaries are wanted, %d are placed, promoted: %t", name, g.HealthyAllocs, g.DesiredTotal, g.DesiredCanaries, len(g.PlacedCanaries), g.Promoted)
+		}
 	}
 	evals, _, err := r.client.Jobs().Evaluations(t.Name, nil)
 	r.Log("evaluations", err)
 	for _, e := range evals {
 		r.Logf("%s: %s (%s)", e.TriggeredBy, e.Status, e.StatusDescription)
+		for _, name := range sorted(e.FailedTGAllocs) {
+			r.Logf("  %s has no place: %s", name, whyNot(e.FailedTGAllocs[name]))
+		}
 	}
 }
 

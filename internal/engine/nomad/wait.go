@@ -70,6 +70,7 @@ type waiter struct {
 	seen       struct{ allocs, deployment, evals bool }
 	blocked    map[string]time.Time // groups that could not be placed, since when
 	restarts   map[string]uint64    // of tasks that were healthy when we came, by allocation and task
+	freed      int                  // times that a stuck deployment was replaced
 }
 
 func (w *waiter) run(ctx context.Context, progress func(string)) error {
@@ -101,9 +102,7 @@ func (w *waiter) run(ctx context.Context, progress func(string)) error {
 		}
 		if w.deployment != nil && w.deployment.JobVersion > *w.job.Version {
 			// Somebody has changed the job meanwhile: an autoscaler, or another apply, which is then waited for.
-			if job, err := w.engine.job(ctx, w.key); err == nil && job != nil {
-				w.job, w.counts = job, groupCounts(job)
-			}
+			w.reread(ctx)
 		}
 		done, line, err := w.judge()
 		if err != nil {
@@ -113,10 +112,33 @@ func (w *waiter) run(ctx context.Context, progress func(string)) error {
 			progress(line)
 			last = line
 		}
+		if w.freed < freeings && stuck(w.job, w.deployment, w.allocs, w.evals) {
+			var freed bool
+			err := steady(ctx, func() (err error) {
+				freed, err = w.engine.free(ctx, w.t)
+				return err
+			})
+			if err != nil && !errors.Is(err, errChanged) && ctx.Err() == nil {
+				return err
+			}
+			if freed {
+				w.freed++
+				w.reread(ctx)
+				progress("the deployment waited for a canary that it needs no more, so the job was registered again")
+			}
+			continue
+		}
 		if !done || !w.followed() && !w.confirmed(ctx) {
 			continue
 		}
 		return nil
+	}
+}
+
+// reread the job, which is another version now.
+func (w *waiter) reread(ctx context.Context) {
+	if job, err := w.engine.job(ctx, w.key); err == nil && job != nil {
+		w.job, w.counts = job, groupCounts(job)
 	}
 }
 

@@ -114,3 +114,37 @@ func TestAGroupWithoutAPlaceIsGivenAWhile(t *testing.T) {
 	w.blocked = map[string]time.Time{"main": time.Now().Add(-unplaceable)}
 	assert.Nil(t, w.placement(w.current()), "its node has yet to tell of the volume that was made")
 }
+
+func TestADeploymentIsStuckOnlyIfNothingElseCanEndIt(t *testing.T) {
+	sticking := func(w *waiter) {
+		w.deployment.TaskGroups["main"] = &api.DeploymentState{DesiredTotal: 2, HealthyAllocs: 2, DesiredCanaries: 1}
+	}
+	w := scene(sticking)
+	require.True(t, stuck(w.job, w.deployment, w.allocs, w.evals))
+	for name, change := range map[string]func(w *waiter){
+		"there is no deployment":                        func(w *waiter) { w.deployment = nil },
+		"it is over":                                    func(w *waiter) { w.deployment.Status = api.DeploymentStatusSuccessful },
+		"it is that of an older version":                func(w *waiter) { w.deployment.JobVersion = 1 },
+		"it is that of a job of the same name":          func(w *waiter) { w.deployment.JobCreateIndex = 1 },
+		"no canary is wanted":                           func(w *waiter) { w.deployment.TaskGroups["main"].DesiredCanaries = 0 },
+		"the canary is placed":                          func(w *waiter) { w.deployment.TaskGroups["main"].PlacedCanaries = []string{"a"} },
+		"it is promoted":                                func(w *waiter) { w.deployment.TaskGroups["main"].Promoted = true },
+		"a replica is not counted yet":                  func(w *waiter) { w.deployment.TaskGroups["main"].HealthyAllocs = 1 },
+		"a replica of the former version is to replace": func(w *waiter) { w.allocs[1].JobVersion = 1 },
+		"a replica is not healthy":                      func(w *waiter) { w.allocs[1].DeploymentStatus.Healthy = new(false) },
+		"a replica has no health yet":                   func(w *waiter) { w.allocs[1].DeploymentStatus = nil },
+		"the scheduler will look once more":             func(w *waiter) { w.evals[0].Status = api.EvalStatusPending },
+		"the scheduler waits for room":                  func(w *waiter) { w.evals[0].Status = api.EvalStatusBlocked },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := scene(sticking)
+			change(w)
+			assert.False(t, stuck(w.job, w.deployment, w.allocs, w.evals))
+		})
+	}
+	w.allocs = append(w.allocs, replica("old", 1, true))
+	w.allocs[2].DesiredStatus = "stop"
+	assert.True(t, stuck(w.job, w.deployment, w.allocs, w.evals), "a replica that ends is not waited for")
+	w.deployment.TaskGroups["other"] = &api.DeploymentState{DesiredTotal: 1}
+	assert.True(t, stuck(w.job, w.deployment, w.allocs, w.evals), "another group does not promote it")
+}
