@@ -299,21 +299,21 @@ func TestConnectionsEndWithLeadership(t *testing.T) {
 
 func TestNoneIsCutByWhatWasBefore(t *testing.T) {
 	a := start(t, "a", nil)
-	connected := make(chan *net.TCPConn, 1)
+	connected := make(chan net.Conn, 1)
 	a.views.late(func() { // between the question who leads and what is done by the answer, somebody does
 		leads(a, 2, a)
-		go func() {
-			c := a.client()
-			reads(t, c, "a")
-			connected <- c
-		}()
+		c, err := net.Dial("tcp", a.Address("web").String())
+		assert.NoError(t, err)
+		connected <- c
 		<-time.After(100 * time.Millisecond)
 	})
 	a.views.tell(election.Status{Term: 1})
 	c := <-connected
 	<-time.After(200 * time.Millisecond) // the answer has been given, and gone by
+	defer c.Close()
+	require.NoError(t, c.SetDeadline(time.Now().Add(within)))
 	fmt.Fprint(c, "still there")
-	reads(t, c, "still there")
+	reads(t, c, "astill there")
 }
 
 func TestALeaderThatIsGoneIsLeft(t *testing.T) {
