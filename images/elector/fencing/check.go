@@ -31,9 +31,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/api"
@@ -63,7 +65,8 @@ type Refusal struct {
 // The check and what follows it are one: requests with the same token are handled at the same time, as the leader sends them, but one
 // with a greater token is handled only when those with smaller ones have been. From when it has come, smaller ones are refused; those that
 // are being handled have their contexts ended (the cause is ErrFenced), and can read no more of their bodies, so that a leader that was
-// paused within a request does not hold up the next one. Their handlers must return.
+// paused within a request does not hold up the next one. Their handlers must return. (The connection of one whose body was not there yet is
+// closed after its answer, with http.ErrAbortHandler.)
 type Checker struct {
 	store Store
 	next  http.Handler
@@ -89,6 +92,22 @@ type resource struct {
 type running struct {
 	end     context.CancelCauseFunc
 	control *http.ResponseController
+	body    *body
+	hurried bool // its body cannot be read any more
+}
+
+// body of a request, of which it is known whether it has been read.
+type body struct {
+	io.ReadCloser
+	ended atomic.Bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.ended.Store(true)
+	}
+	return n, err
 }
 
 // Check requests by their tokens, which are kept in a store, before they are handled.
@@ -114,7 +133,8 @@ func (c *Checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)
-	self := &running{end, http.NewResponseController(w)}
+	self := &running{end: end, control: http.NewResponseController(w), body: &body{ReadCloser: r.Body}}
+	self.body.ended.Store(r.Body == nil || r.Body == http.NoBody)
 	highest, err := c.enter(ctx, name, is, token, self)
 	switch {
 	case err != nil:
@@ -124,8 +144,18 @@ func (c *Checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusPreconditionFailed, Refusal{fmt.Sprintf("the fencing token %d is smaller than %d: another one leads by now", token, highest), token, highest})
 		return
 	}
-	defer is.exit(self)
-	c.next.ServeHTTP(w, r.WithContext(ctx))
+	r = r.WithContext(ctx)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = self.body
+	}
+	func() {
+		defer is.exit(self)
+		c.next.ServeHTTP(w, r)
+	}()
+	if self.hurried { // nothing more can be read of this connection
+		_ = self.control.Flush() // if it can be
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (c *Checker) use(name string) *resource {
@@ -166,7 +196,10 @@ func (c *Checker) enter(ctx context.Context, name string, is *resource, token ui
 		}
 		for old := range is.running { // they have smaller ones: the highest is this
 			old.end(ErrFenced)
-			_ = old.control.SetReadDeadline(time.Unix(1, 0)) // if it can be set
+			if !old.hurried && !old.body.ended.Load() {
+				old.hurried = true
+				_ = old.control.SetReadDeadline(time.Unix(1, 0)) // if it can be set
+			}
 		}
 		idle := is.idle
 		is.check.Unlock()

@@ -67,6 +67,10 @@ func TestAGreaterTokenWaitsForNobodyWhoIsStuck(t *testing.T) {
 	assert.GreaterOrEqual(t, time.Since(begun), 50*time.Millisecond)
 	assert.Less(t, time.Since(begun), within)
 	require.ErrorIs(t, <-causes, fencing.ErrFenced)
+	require.NoError(t, old.SetReadDeadline(time.Now().Add(within)))
+	said, err := io.ReadAll(old)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "its connection is closed")
+	assert.Contains(t, string(said), "HTTP/1.1 ", "after an answer")
 	status, _ = do(t, "PUT", s.URL+"/a", "1", "old")
 	assert.Equal(t, 412, status)
 }

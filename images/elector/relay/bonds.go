@@ -57,11 +57,30 @@ func (b *bonds) remove(p *pair) {
 func (b *bonds) cut(which func(bond) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.cutLocked(which)
+}
+
+func (b *bonds) cutLocked(which func(bond) bool) {
 	for p, is := range b.open {
 		if which(is) {
 			p.cut()
 		}
 	}
+}
+
+// cutLate ones, whose terms are over, and tell how it is. It is asked for under the lock: what was asked for before could cut those of a
+// term that has begun since.
+func (b *bonds) cutLate() election.Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.status()
+	b.cutLocked(func(is bond) bool {
+		if is.own {
+			return s.Term != is.term || !s.Self && !s.Leaving
+		}
+		return s.Term > is.term
+	})
+	return s
 }
 
 // close cuts all, and there will be no more.
@@ -90,13 +109,7 @@ func (b *bonds) watch(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		changed, _ := b.elections.Changed()
-		s := b.status()
-		b.cut(func(is bond) bool {
-			if is.own {
-				return s.Term != is.term || !s.Self && !s.Leaving
-			}
-			return s.Term > is.term
-		})
+		s := b.cutLate()
 		look := time.Hour
 		switch {
 		case s.Self:
