@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what there is of tests, and sums up: test.sh [all|check|unit|images|fault|acceptance]. See make help.
+# Runs what there is of tests, and sums up: test.sh [all|check|unit|images|fault|acceptance|nodes]. See make help.
 #   ENGINE=kubernetes|nomad|all   RUN=regexp of tests   KEEP=1 leaves engines up that were brought up for this
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -145,7 +145,7 @@ only() {
   nomad) unset KUBECONFIG KUBECACHEDIR ;;
   esac
 }
-engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1"; }
+engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1" ./images/elector "./images/elector/store/$1"; }
 election_faults() { only "$1" && gotest . -count=1 -timeout 15m -tags engine ./test/fault/elector; } # after the others, since it wants the whole machine
 accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance ./test/acceptance/...; } # the same tests on each
 acceptance() {
@@ -165,16 +165,32 @@ acceptance() {
   for e in "${brought[@]}"; do run "$e is down again" test/engines/engines.sh down "$e"; done
 }
 
+# engines of three nodes, of which the tests lose one
+nodes() {
+  local e
+  for e in "${engines[@]}"; do
+    engine_is_up "$e" && die "$e is up: these tests bring up their own, with three nodes; make engines-down"
+  done
+  mkdir -p "$BUILD/test"
+  export NODES=3 NODE_LEASE=10 TOLERATE=5 KCM_ARGS="--node-monitor-grace-period=12s --node-monitor-period=1s" TOPOLOGY=cluster SERVERS=1 CLIENTS=3
+  for e in "${engines[@]}"; do run "$e is up, with three nodes" test/engines/engines.sh up "$e"; done
+  run "provider, images and peers for these nodes" prepare
+  for e in "${engines[@]}"; do run "a leader loses its node on $e" lose "$e"; done
+  [ -n "${KEEP:-}" ] || for e in "${engines[@]}"; do run "$e and its nodes are down again" test/engines/engines.sh down "$e"; done
+}
+lose() { only "$1" && gotest . -count=1 -timeout 15m -tags acceptance,nodes -run TestALeaderLosesItsNode ./test/acceptance; }
+
 all() { # one after the other, not by &&, which would make the shell overlook failures within
   check
   unit
   images
   fault
   acceptance
+  nodes
 }
 
 case ${1:-all} in
-all | check | unit | images | fault | acceptance)
+all | check | unit | images | fault | acceptance | nodes)
   export RUN
   printf '\n'
   "${1:-all}"
