@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -201,6 +202,19 @@ func (s *stage) signalGroup(r replica, what syscall.Signal) {
 	}
 }
 
+// tells requires that the data source names the leader.
+func (s *stage) tells(name string) {
+	s.Helper()
+	reader := newWorkspace(s.T, "terraform")
+	reader.write(s.providerOfThisRun(), object{
+		"data":   object{"pattern_leaders": object{"writer": object{"name": "writer"}}},
+		"output": object{"leader": object{"value": "${data.pattern_leaders.writer.leaders[\"one\"].member}"}, "members": object{"value": "${join(\",\", data.pattern_leaders.writer.members)}"}},
+	})
+	reader.apply()
+	assert.Equal(s, name, strings.TrimSpace(string(reader.raw("output", "-raw", "leader"))))
+	assert.Contains(s, string(reader.raw("output", "-raw", "members")), name)
+}
+
 func TestLeaderElection(t *testing.T) {
 	for _, backend := range []string{"engine", "raft"} {
 		t.Run(backend, func(t *testing.T) {
@@ -241,6 +255,9 @@ func TestLeaderElection(t *testing.T) {
 				s.Logf("killed: nobody wrote for %s", gap.Round(time.Millisecond))
 				_, name = s.leader(10 * time.Second)
 				s.follows(name, begun)
+				if backend == "engine" {
+					s.tells(name)
+				}
 
 				// A new revision: whoever leads hands over before it ends.
 				time.Sleep(fastLease) // let all that was killed be there again

@@ -309,3 +309,11 @@ func (e *Elections) Changes(former *Elections, w, was *workload.Workload) (repla
 	}
 	return replaced
 }
+
+// A Leader is who holds an election.
+type Leader = config.Leader
+
+// Leaders reads what electors share: see [config.Leaders].
+func Leaders(records map[string][]byte) (leaders map[string]Leader, members []string) {
+	return config.Leaders(records)
+}
