@@ -230,6 +230,10 @@ func TestLeaderElection(t *testing.T) {
 				first, name := s.leader(30 * time.Second)
 				s.follows(name, time.Now())
 				require.Contains(s, s.instance("writer")["endpoints"], "one.http")
+				if host, _, err := net.SplitHostPort(first.Address); assert.NoError(s, err) {
+					_, err := net.DialTimeout("tcp", net.JoinHostPort(host, "4040"), 2*time.Second)
+					assert.Error(s, err, "the API is for the group's own containers")
+				}
 				eventually(s.T, 10*time.Second, func() bool { e, _ := l.last(time.Time{}); return e.by == name }, "%s writes", name)
 
 				// next waits for another one's writes.
