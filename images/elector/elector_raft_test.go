@@ -241,7 +241,7 @@ func TestOnRaft(t *testing.T) {
 	succession(t, newInstance(t).backend)
 }
 
-func TestTheLogIsLedByAnotherWithinASecond(t *testing.T) {
+func TestTheLogGoesOnWithoutItsLeader(t *testing.T) {
 	in := newInstance(t)
 	in.startAll()
 	in.ready(0, 1, 2)

@@ -45,17 +45,22 @@ func New(api *incluster.Client, prefix string, show func(key string, value []byt
 	return &Store{api: api, prefix: prefix, show: show}
 }
 
+// epoch is the begin of 2020, in Unix time.
+const epoch = 1577836800
+
 // lease is what is needed of one.
 type lease struct {
 	Metadata struct {
 		Name            string            `json:"name"`
 		ResourceVersion string            `json:"resourceVersion"`
 		Annotations     map[string]string `json:"annotations"`
+		Created         time.Time         `json:"creationTimestamp"`
 	} `json:"metadata"`
 }
 
 func (l *lease) record(key string) store.Record {
-	r := store.Record{Key: key, Version: l.Metadata.ResourceVersion}
+	// Made anew, it begins at terms that its like has not reached before, unless there were more than one in a second ever since.
+	r := store.Record{Key: key, Version: l.Metadata.ResourceVersion, Generation: uint64(max(0, l.Metadata.Created.Unix()-epoch))}
 	if v, there := l.Metadata.Annotations[Annotation]; there {
 		r.Value = []byte(v)
 	}

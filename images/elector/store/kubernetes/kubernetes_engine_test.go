@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,17 @@ func TestStore(t *testing.T) {
 	}
 	storetest.Run(t, client, [4]string{"a", "b", "c", "d"})
 	assert.Equal(t, "x 7", r.Kubectl("", "get", "lease", "web-d", "-o", "jsonpath={.spec.holderIdentity} {.spec.leaseTransitions}"))
+
+	t.Run("what is made anew is of a later generation", func(t *testing.T) {
+		was, err := client(t).Get(t.Context(), "a")
+		require.NoError(t, err)
+		<-time.After(1100 * time.Millisecond)
+		r.Kubectl("", "delete", "lease", "web-a")
+		r.Kubectl("apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: web-a}\n", "apply", "-f", "-")
+		is, err := client(t).Get(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Greater(t, is.Generation, was.Generation)
+	})
 
 	t.Run("what is not granted, or not there, is said", func(t *testing.T) {
 		_, err := client(t).Get(t.Context(), "other")

@@ -35,12 +35,15 @@ func New(api *intask.Client, prefix string) *Store { return &Store{api: api, pre
 
 type variable struct {
 	Path        string
+	CreateIndex uint64
 	ModifyIndex uint64
 	Items       map[string]string `json:",omitempty"`
 }
 
 func (v *variable) record(key string) store.Record {
-	r := store.Record{Key: key}
+	// Indices of the servers' own log only grow, by one at least with each write: made anew, a record begins at terms that its like
+	// has not reached before.
+	r := store.Record{Key: key, Generation: v.CreateIndex}
 	if v.ModifyIndex > 0 {
 		r.Value, r.Version = []byte(v.Items[item]), strconv.FormatUint(v.ModifyIndex, 10)
 	}
@@ -84,6 +87,7 @@ func (s *Store) do(ctx context.Context, method, key string, query url.Values, bo
 	defer response.Body.Close()
 	switch {
 	case response.StatusCode == http.StatusNotFound && method == http.MethodGet:
+		into.CreateIndex, _ = strconv.ParseUint(response.Header.Get("X-Nomad-Index"), 10, 64) // it will be later than this
 		return nil
 	case response.StatusCode == http.StatusConflict:
 		return store.ErrConflict

@@ -5,6 +5,7 @@ package nomad_test
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -36,4 +37,24 @@ func TestStore(t *testing.T) {
 		require.NoError(t, err)
 		return nomad.New(client, prefix+"/")
 	}, keys)
+
+	t.Run("what is made anew is of a later generation than any term that was", func(t *testing.T) {
+		client, err := intask.New()
+		require.NoError(t, err)
+		s := nomad.New(client, prefix+"/")
+		was, err := s.Get(t.Context(), "a")
+		require.NoError(t, err)
+		last, err := strconv.ParseUint(was.Version, 10, 64) // there was a write for each term
+		require.NoError(t, err)
+		_, err = admin.Variables().Delete(prefix+"/a", nil)
+		require.NoError(t, err)
+		none, err := s.Get(t.Context(), "a")
+		require.NoError(t, err)
+		require.Greater(t, none.Generation, last)
+		_, err = s.Put(t.Context(), "a", []byte("{}"), none.Version)
+		require.NoError(t, err)
+		is, err := s.Get(t.Context(), "a")
+		require.NoError(t, err)
+		require.Greater(t, is.Generation, none.Generation)
+	})
 }

@@ -45,6 +45,7 @@ type folder string
 const (
 	identityFile = "server.json"
 	logPrefix    = "log-"
+	logFile      = "log.db"
 )
 
 // open gives the identity that the folder holds, or a new one.
@@ -72,10 +73,7 @@ func (f folder) open(slot int) (is identity, err error) {
 // renew makes a new server, which knows nothing.
 func (f folder) renew(slot int) (identity, error) {
 	is := identity{ID: fmt.Sprintf("%d-%s", slot, rand.Text()[:16]), Slot: slot}
-	if err := f.save(is); err != nil {
-		return is, err
-	}
-	return is, f.sweep(is.Cluster)
+	return is, f.save(is)
 }
 
 // save the identity, so that it survives a loss of power from here on.
@@ -115,6 +113,15 @@ func (f folder) replace(name string, raw []byte) error {
 
 // log is where a cluster's log is.
 func (f folder) log(c cluster) string { return filepath.Join(string(f), logPrefix+c.ID) }
+
+// hasLog tells whether there is a cluster's log.
+func (f folder) hasLog(c cluster) (bool, error) {
+	_, err := os.Stat(filepath.Join(f.log(c), logFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // sweep what is of no cluster but one.
 func (f folder) sweep(keep cluster) error {

@@ -89,12 +89,12 @@ func (s *Store) propose(ctx context.Context, answered []peer) error {
 
 // elects tells whether those of a cluster that are there are enough to elect a leader, by the configuration of the one that knows most.
 func elects(all []peer) bool {
-	best, live := map[string]peer{}, map[string]bool{}
+	best, live := map[string]peer{}, map[[2]string]bool{}
 	for _, p := range all {
 		if p.Cluster.ID == "" {
 			continue
 		}
-		live[p.ID] = true
+		live[[2]string{p.Cluster.ID, p.ID}] = true
 		if was, there := best[p.Cluster.ID]; !there || p.LastIndex > was.LastIndex {
 			best[p.Cluster.ID] = p
 		}
@@ -102,7 +102,7 @@ func elects(all []peer) bool {
 	for _, p := range best {
 		votes := 0
 		for _, id := range p.Voters {
-			if live[id] {
+			if live[[2]string{p.Cluster.ID, id}] {
 				votes++
 			}
 		}
@@ -250,6 +250,11 @@ func (s *Store) resume() error {
 	if n != nil || me.Cluster.ID == "" {
 		return nil // it has been asked for something else meanwhile
 	}
+	if there, err := s.folder.hasLog(me.Cluster); err != nil {
+		return err
+	} else if !there {
+		return s.surrender("the folder holds no log any more, and so not what this server has voted for")
+	}
 	return s.launch(me, nil)
 }
 
@@ -286,5 +291,8 @@ func (s *Store) surrender(why string) error {
 	s.me = is
 	s.mu.Unlock()
 	s.notify()
+	if err := s.folder.sweep(is.Cluster); err != nil {
+		s.Log.Warn("the next start tries again", "error", err.Error())
+	}
 	return nil
 }

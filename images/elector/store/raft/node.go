@@ -63,7 +63,7 @@ func (s *Store) start(is identity, servers []server) (_ *node, err error) {
 	logger := newLogger(s.Log)
 	// Every write is synced: a server that has forgotten after a loss of power what it had acknowledged might elect a leader that does
 	// not know it either.
-	if n.log, err = boltdb.New(boltdb.Options{Path: filepath.Join(path, "log.db"), BoltOptions: lockPatience}); err != nil {
+	if n.log, err = boltdb.New(boltdb.Options{Path: filepath.Join(path, logFile), BoltOptions: lockPatience}); err != nil {
 		return nil, fmt.Errorf("open the log in %s (is another elector using it? If it is broken, empty the folder, and the server is replaced by a new one): %w", path, err)
 	}
 	defer func() {

@@ -4,7 +4,11 @@
 // # Slots and servers
 //
 // There are as many slots as electors (3, 5, 7 or 9), and each elector has one. The orchestrator has to see to it that at most one
-// process at a time has a slot, as stateful sets do, and groups of Nomad whose allocations are stopped before they are replaced.
+// process at a time has a slot, as stateful sets do, and groups of Nomad that do not replace an allocation whose client is cut off
+// before it has stopped (disconnect). The rescue below rests on that, and nothing else does: a server that was replaced while it lived
+// has no vote any more. Electors have to find each other before they are ready, so names in the file of peers must resolve to those
+// that are not (publishNotReadyAddresses).
+//
 // More than half of the slots must live, and reach each other, for anything to be agreed on; a leader of the log that does not reach so
 // many stops within 250 ms, before another one can have been elected.
 //

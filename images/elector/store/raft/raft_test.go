@@ -321,3 +321,76 @@ func entry(index uint64, raw []byte) *hraft.Log { return &hraft.Log{Index: index
 type closer struct{ io.Reader }
 
 func (closer) Close() error { return nil }
+
+func TestElects(t *testing.T) {
+	old, newer := cluster{ID: "old", Generation: 1}, cluster{ID: "newer", Generation: 2}
+	has := func(id string, c cluster, last uint64, voters ...string) peer {
+		return peer{state: state{identity: identity{ID: id, Slot: slotOf(id), Cluster: c}, LastIndex: last, Voters: voters}}
+	}
+	for _, test := range []struct {
+		name string
+		all  []peer
+		can  bool
+	}{
+		{"nobody has a configuration", []peer{has("0-a", cluster{}, 0), has("1-a", cluster{}, 0), has("2-a", cluster{}, 0)}, false},
+		{"two of three", []peer{has("0-a", old, 5, "0-a", "1-a", "2-a"), has("1-a", old, 5, "0-a", "1-a", "2-a"), has("2-b", cluster{}, 0)}, true},
+		{"one of three", []peer{has("0-a", old, 5, "0-a", "1-a", "2-a"), has("1-b", cluster{}, 0), has("2-b", cluster{}, 0)}, false},
+		{"who has no vote does not count", []peer{has("0-a", old, 5, "0-a", "1-a", "2-a"), has("1-b", old, 5, "0-a", "1-a", "2-a"), has("2-b", old, 0)}, false},
+		{"who knows most counts", []peer{has("0-a", old, 5, "0-a", "1-a", "2-a"), has("1-a", old, 9, "1-a", "2-b", "0-b"), has("2-a", old, 5, "0-a", "1-a", "2-a")}, false},
+		{"of different clusters", []peer{has("0-a", old, 5, "0-a", "1-a", "2-a"), has("1-a", newer, 5, "0-b", "1-a", "2-a"), has("2-c", cluster{}, 0)}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) { assert.Equal(t, test.can, elects(test.all)) })
+	}
+}
+
+func TestWhatAServerPromises(t *testing.T) {
+	e := &electors{t: t, peers: filepath.Join(t.TempDir(), "peers"), all: make([]*elector, 3)}
+	e.start(1, nil)
+	s := e.all[1].Store
+	first, second := cluster{ID: "first", Generation: 1}, cluster{ID: "second", Generation: 2}
+	own := []server{{ID: s.me.ID, Address: s.Advertise}}
+	require.ErrorContains(t, s.begin(first, own), "has not promised")
+	require.NoError(t, s.promise(second))
+	require.ErrorContains(t, s.promise(first), "newer")
+	require.ErrorContains(t, s.join(first), "promised")
+	require.ErrorContains(t, s.begin(first, own), "has not promised")
+	require.ErrorContains(t, s.begin(second, []server{{ID: "1-other"}}), "not in the configuration")
+	require.NoError(t, s.begin(second, own))
+	require.NoError(t, s.join(second), "it has")
+	require.ErrorContains(t, s.join(first), "newer")
+	require.ErrorContains(t, s.promise(cluster{ID: "third", Generation: 3}), "too shortly ago")
+}
+
+func TestASlotThatThereIsNoMoreLosesItsVote(t *testing.T) {
+	t.Parallel()
+	e := group(t, 5)
+	e.vote(0, 1, 2, 3, 4)
+	e.all[3].stop()
+	e.all[4].stop()
+	e.all = e.all[:3]
+	for slot := range e.all {
+		e.all[slot].stop()
+		e.start(slot, nil)
+	}
+	e.list()
+	require.Eventually(t, func() bool { return len(e.voters()) == 3 }, within, tick)
+	e.vote(0, 1, 2)
+}
+
+func TestWhoHasLostItsLogAloneIsNew(t *testing.T) {
+	t.Parallel()
+	e := group(t, 3)
+	e.vote(0, 1, 2)
+	was := e.write(0, "a", "1")
+	id := e.all[1].state().ID
+	e.all[1].stop()
+	logs, err := filepath.Glob(filepath.Join(e.folder(1), logPrefix+"*"))
+	require.NoError(t, err)
+	require.Len(t, logs, 1)
+	require.NoError(t, os.RemoveAll(logs[0]))
+	e.start(1, nil)
+	e.list()
+	e.vote(1)
+	assert.NotContains(t, e.voters(), id)
+	assert.Equal(t, was, e.read(1, "a"))
+}
