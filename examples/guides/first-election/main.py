@@ -1,5 +1,6 @@
 """Says who it is, who leads, and, if it leads itself, by which token."""
 
+import http.client
 import http.server
 import json
 import os
@@ -18,7 +19,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         try:
             with direct.open(ELECTION, timeout=1) as response:
                 election = json.load(response)
-        except OSError as error:  # no answer, so this replica may not say that it leads
+        except (OSError, ValueError, http.client.HTTPException) as error:  # no answer, so this replica may not say that it leads
             return self.answer(503, {"error": f"the elector: {error}"})
         said = {"i_am": os.environ["PATTERN_MEMBER"], "version": os.environ["APP_VERSION"], "leader": election["leader"], "i_lead": election["self"]}
         if election["self"]:
