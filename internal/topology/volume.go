@@ -73,7 +73,7 @@ type Service struct {
 	// Headless gives the addresses of the replicas instead of one of its own.
 	Headless bool `json:"headless,omitempty"`
 	// Role tells its addresses from those of the instance's other services, where they are told: ROLE.PORT.
-	Role string `json:"-"`
+	Role string `json:"role,omitempty"`
 	// Unready lists replicas also before they are ready, for those that look for each other in order to become so.
 	Unready bool `json:"unready,omitempty"`
 	// Annotations, for load balancers and the like.

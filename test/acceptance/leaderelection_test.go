@@ -230,6 +230,8 @@ func TestLeaderElection(t *testing.T) {
 				first, name := s.leader(30 * time.Second)
 				s.follows(name, time.Now())
 				require.Contains(s, s.instance("writer")["endpoints"], "one.http")
+				s.must("apply", "-refresh-only", "-auto-approve", "-input=false")
+				require.Contains(s, s.instance("writer")["endpoints"], "one.http")
 				if host, _, err := net.SplitHostPort(first.Address); assert.NoError(s, err) {
 					_, err := net.DialTimeout("tcp", net.JoinHostPort(host, "4040"), 2*time.Second)
 					assert.Error(s, err, "the API is for the group's own containers")

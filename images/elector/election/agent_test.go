@@ -206,6 +206,25 @@ func TestWhoIsNotReadyDoesNotLead(t *testing.T) {
 	}
 }
 
+// A replica with a name of its own comes back by it, while its former session has not ended yet.
+func TestAnHeirIsTheNewestOfItsName(t *testing.T) {
+	s := store.NewMemory()
+	a := start(t, s, "a", lasting)
+	require.Eventually(t, func() bool { return a.self("one") }, within, tick)
+	dead := start(t, s, "b", lasting)
+	require.Eventually(t, dead.Joined, within, tick)
+	dead.stop()
+	b := start(t, s, "b", lasting)
+	require.Eventually(t, b.Joined, within, tick)
+	require.Eventually(t, func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.slot(2).Member == "b"
+	}, within, tick)
+	require.NoError(t, a.Resign(t.Context(), "one", "b"))
+	require.Eventually(t, func() bool { return b.self("one") }, within, tick)
+}
+
 // While one revision follows another, leases and numbers of slots may differ.
 func TestOthersWaitForTheLeaseThatASessionHas(t *testing.T) {
 	s := store.NewMemory()

@@ -134,13 +134,15 @@ func (a *Agent) meet(ctx context.Context, name string) {
 }
 
 // member gives the seat of a member that lives.
-func (a *Agent) member(name string) (seat, bool) {
+func (a *Agent) member(name string) (is seat, ok bool) {
+	newest := slotView{}
 	for slot, v := range a.slots {
-		if v.Member == name && v.ID != "" && !v.Ended && v.Ready {
-			return seat{Session: v.ID, Slot: slot, Member: name}, true
+		// One that was killed may have come back by the same name, while its former session has not ended yet.
+		if v.Member == name && v.ID != "" && !v.Ended && v.Ready && (!ok || v.seen > newest.seen) {
+			newest, is, ok = v, seat{Session: v.ID, Slot: slot, Member: name}, true
 		}
 	}
-	return seat{}, false
+	return is, ok
 }
 
 // change the seats of a record, as long as there is something to change, over conflicts.

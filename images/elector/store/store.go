@@ -7,6 +7,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // A Record is one of the table.
@@ -19,6 +20,15 @@ type Record struct {
 	// Generation of the table that the record is in. A greater one has taken the place of those before, of which nothing holds any
 	// more, and fencing tokens must not be smaller than it. It is 0 where a table never is lost.
 	Generation uint64
+}
+
+// epoch of generations.
+var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// GenerationAt is that of a table, or a record, that was made at a time: microseconds since 2020, on every backend alike, so that the
+// terms of what is made anew, on another one even, go on above those before, as long as there was no more than one in a microsecond.
+func GenerationAt(t time.Time) uint64 {
+	return uint64(max(1, t.Sub(epoch).Microseconds())) //nolint:gosec // it is at least 1
 }
 
 // ErrConflict is what Put gives when the record has another version than the one that was named. Nothing was written.

@@ -244,7 +244,6 @@ func shown(c *config.Config) func(key string, value []byte) kubernetes.Shown {
 			Ended  bool   `json:"ended"`
 			Seats  map[string]struct {
 				Member string `json:"member"`
-				Term   int    `json:"term"`
 			} `json:"seats"`
 		}
 		out := kubernetes.Shown{LeaseDurationSeconds: int(max(time.Second, c.Lease.Duration.Std()) / time.Second)}
@@ -257,7 +256,7 @@ func shown(c *config.Config) func(key string, value []byte) kubernetes.Shown {
 		}
 		if len(is.Seats) == 1 {
 			for _, s := range is.Seats {
-				out.HolderIdentity, out.LeaseTransitions = s.Member, s.Term
+				out.HolderIdentity = s.Member
 			}
 		}
 		return out

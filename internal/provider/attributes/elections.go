@@ -13,7 +13,7 @@ func Elections() Map {
 		"elections": objects("Elections among the replicas, by name. An elector beside each replica decides them; the containers of the group ask it at `http://127.0.0.1:4040` (`PATTERN_ELECTOR`), and nobody else can.", Map{
 			"expose_leader": flag("Whether there is a Service `NAME-ELECTION` that reaches just the leader, at the TCP ports of the main container. Default: `false`."),
 		}),
-		"election_sets": objects("Sets of elections that the replicas share out evenly, such as one for each shard of some data. When replicas come and go, as few as possible change their leader.", Map{
+		"election_sets": objects("Sets of elections that the replicas share out evenly (with `campaign = \"auto\"`), such as one for each shard of some data. When replicas come and go, as few as possible change their leader.", Map{
 			"shards": int64Required("How many there are; they are called `SET/0` and so on. All sets together have at most 4096."),
 		}),
 		"elector": object("The container that elects, beside each replica.", Map{

@@ -26,7 +26,6 @@ const Annotation = "container-patterns.dev/elector"
 // Shown is what of a record is shown in the spec of its Lease.
 type Shown struct {
 	HolderIdentity       string `json:"holderIdentity,omitempty"`
-	LeaseTransitions     int    `json:"leaseTransitions,omitempty"`
 	LeaseDurationSeconds int    `json:"leaseDurationSeconds,omitempty"`
 	RenewTime            string `json:"renewTime,omitempty"`
 }
@@ -45,9 +44,6 @@ func New(api *incluster.Client, prefix string, show func(key string, value []byt
 	return &Store{api: api, prefix: prefix, show: show}
 }
 
-// epoch is the begin of 2020, in Unix time.
-const epoch = 1577836800
-
 // lease is what is needed of one.
 type lease struct {
 	Metadata struct {
@@ -59,8 +55,7 @@ type lease struct {
 }
 
 func (l *lease) record(key string) store.Record {
-	// Made anew, it begins at terms that its like has not reached before, unless there were more than one in a second ever since.
-	r := store.Record{Key: key, Version: l.Metadata.ResourceVersion, Generation: uint64(max(0, l.Metadata.Created.Unix()-epoch))}
+	r := store.Record{Key: key, Version: l.Metadata.ResourceVersion, Generation: store.GenerationAt(l.Metadata.Created)}
 	if v, there := l.Metadata.Annotations[Annotation]; there {
 		r.Value = []byte(v)
 	}

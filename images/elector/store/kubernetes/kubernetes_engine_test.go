@@ -49,7 +49,7 @@ func TestStore(t *testing.T) {
 	show := func(_ string, value []byte) kubernetes.Shown {
 		var holder string
 		_ = json.Unmarshal(value, &holder)
-		return kubernetes.Shown{HolderIdentity: holder, LeaseTransitions: 7}
+		return kubernetes.Shown{HolderIdentity: holder, LeaseDurationSeconds: 7}
 	}
 	client := func(t *testing.T) store.Store {
 		api, err := incluster.New(r.Account)
@@ -57,7 +57,7 @@ func TestStore(t *testing.T) {
 		return kubernetes.New(api, "web-", show)
 	}
 	storetest.Run(t, client, [4]string{"a", "b", "c", "d"})
-	assert.Equal(t, "x 7", r.Kubectl("", "get", "lease", "web-d", "-o", "jsonpath={.spec.holderIdentity} {.spec.leaseTransitions}"))
+	assert.Equal(t, "x 7", r.Kubectl("", "get", "lease", "web-d", "-o", "jsonpath={.spec.holderIdentity} {.spec.leaseDurationSeconds}"))
 
 	t.Run("what is made anew is of a later generation", func(t *testing.T) {
 		was, err := client(t).Get(t.Context(), "a")

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,35 +36,38 @@ func New(api *intask.Client, prefix string) *Store { return &Store{api: api, pre
 
 type variable struct {
 	Path        string
-	CreateIndex uint64
+	CreateTime  int64 `json:",omitempty"` // Unix time in nanoseconds
 	ModifyIndex uint64
 	Items       map[string]string `json:",omitempty"`
 }
 
 func (v *variable) record(key string) store.Record {
-	// Indices of the servers' own log only grow, by one at least with each write: made anew, a record begins at terms that its like
-	// has not reached before.
-	r := store.Record{Key: key, Generation: v.CreateIndex}
-	if v.ModifyIndex > 0 {
-		r.Value, r.Version = []byte(v.Items[item]), strconv.FormatUint(v.ModifyIndex, 10)
+	r := store.Record{Key: key, Version: strconv.FormatUint(v.ModifyIndex, 10), Generation: store.GenerationAt(time.Unix(0, v.CreateTime))}
+	if text := v.Items[item]; text != "" {
+		r.Value = []byte(text)
 	}
 	return r
 }
 
 func (s *Store) path(key string) string { return s.prefix + key }
 
-// Get reads what the leader of the servers has made sure to be the newest.
+// Get reads what the leader of the servers has made sure to be the newest. A variable that is not there is made, without a record in
+// it: when it was made is its generation.
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	var v variable
-	err := s.do(ctx, http.MethodGet, key, url.Values{"consistent": {""}}, nil, &v)
-	return v.record(key), err
+	for {
+		var v variable
+		err := s.do(ctx, http.MethodGet, key, url.Values{"consistent": {""}}, nil, &v)
+		if err != nil || v.ModifyIndex > 0 {
+			return v.record(key), err
+		}
+		if _, err := s.Put(ctx, key, nil, "0"); err != nil && !errors.Is(err, store.ErrConflict) {
+			return store.Record{}, err
+		}
+	}
 }
 
 // Put by compare-and-set.
 func (s *Store) Put(ctx context.Context, key string, value []byte, version string) (string, error) {
-	if version == "" {
-		version = "0"
-	}
 	body, err := json.Marshal(variable{Path: s.path(key), Items: map[string]string{item: string(value)}})
 	if err != nil { // plain data
 		return "", err
@@ -87,7 +91,6 @@ func (s *Store) do(ctx context.Context, method, key string, query url.Values, bo
 	defer response.Body.Close()
 	switch {
 	case response.StatusCode == http.StatusNotFound && method == http.MethodGet:
-		into.CreateIndex, _ = strconv.ParseUint(response.Header.Get("X-Nomad-Index"), 10, 64) // it will be later than this
 		return nil
 	case response.StatusCode == http.StatusConflict:
 		return store.ErrConflict

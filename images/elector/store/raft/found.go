@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
 // A promise to be in no cluster but one, which is about to be founded.
@@ -22,12 +24,9 @@ const (
 	gap = 1 << 32
 )
 
-// epoch of generations.
-var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // generation that follows others.
 func generation(now time.Time, last uint64) uint64 {
-	is := uint64(max(1, now.Sub(epoch).Microseconds())) //nolint:gosec // it is at least 1
+	is := store.GenerationAt(now)
 	if last > 0 {
 		is = max(is, last+gap)
 	}
