@@ -308,6 +308,7 @@ func TestTheTable(t *testing.T) {
 }
 
 func TestGenerationsGrow(t *testing.T) {
+	epoch := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := epoch.Add(time.Hour)
 	assert.Equal(t, uint64(3600e6), generation(now, 0))
 	assert.Equal(t, uint64(3600e6), generation(now, 0))
