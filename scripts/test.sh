@@ -40,7 +40,7 @@ gofmt_check() {
   [ -z "$files" ] || { echo "not formatted (make fmt):"; echo "$files"; return 1; }
 }
 terraform_format() { terraform fmt -check -diff -recursive examples && { [ ! -d modules ] || terraform fmt -check -diff -recursive modules; }; }
-vet() { go vet -tags engine,acceptance ./... && go vet -C tools/images ./...; } # with the tests that want an engine
+vet() { go vet -tags engine,acceptance,nodes ./... && go vet -C tools/images ./...; } # with the tests that want an engine
 generated() {
   rm -rf "$BUILD/docs-before"
   cp -r docs "$BUILD/docs-before"

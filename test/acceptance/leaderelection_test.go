@@ -266,7 +266,7 @@ func TestLeaderElection(t *testing.T) {
 				}
 
 				// A new revision: whoever leads hands over before it ends.
-				time.Sleep(fastLease) // let all that was killed be there again
+				<-time.After(fastLease) // let all that was killed be there again
 				begun = time.Now()
 				v := visit(s.T, "http://"+s.service()[0]+"/")
 				w["main"].(object)["env"].(object)["REVISION"] = "2"

@@ -112,7 +112,7 @@ func TestALeaderLosesItsNode(t *testing.T) {
 				eventually(s.T, 90*time.Second, all, "all are there again")
 				for _, r := range s.replicas(s.T, "writer") {
 					if is, ok := hear(r.Address); ok && is.Name == name {
-						assert.NotEqual(s, is.Election.Self && is.Election.Term <= e.token, true, "who was cut off does not lead by its former term")
+						assert.False(s, is.Election.Self && is.Election.Term <= e.token, "who was cut off does not lead by its former term")
 					}
 				}
 
@@ -121,7 +121,7 @@ func TestALeaderLosesItsNode(t *testing.T) {
 				begun = time.Now()
 				n.drain(true)
 				eventually(s.T, 60*time.Second, func() (ok bool) { e, ok = l.last(begun); return ok && e.by != name }, "another one writes")
-				time.Sleep(fastLease)
+				<-time.After(fastLease)
 				gap, _ := l.gap(begun)
 				s.Logf("%s is drained: nobody writes for %s", n.name, gap.Round(time.Millisecond))
 				assert.Less(s, gap, fastLease, "nobody had to wait for a lease")
