@@ -154,15 +154,15 @@ func (s *stage) leader(within time.Duration) (r replica, name string) {
 	return r, name
 }
 
-// service is where the leader's service is reached from this machine.
-func (s *stage) service() []string {
+// reached is where a service is reached from this machine, by the port 8080 of its containers.
+func (s *stage) reached(name string) []string {
 	s.Helper()
 	if k, ok := s.cluster.(*kube); ok {
 		var service struct{ Spec struct{ ClusterIP string } }
-		k.do(s.T, http.MethodGet, k.at("/api/v1 services/writer-one"), nil, &service)
+		k.do(s.T, http.MethodGet, k.at("/api/v1 services/%s", name), nil, &service)
 		return []string{service.Spec.ClusterIP + ":8080"}
 	}
-	registrations, _, err := s.cluster.(*nomad).client.Services().Get("writer-one", s.cluster.(*nomad).query)
+	registrations, _, err := s.cluster.(*nomad).client.Services().Get(name, s.cluster.(*nomad).query)
 	require.NoError(s, err)
 	var all []string
 	for _, r := range registrations {
@@ -176,7 +176,7 @@ func (s *stage) follows(name string, begun time.Time) time.Duration {
 	s.Helper()
 	eventually(s.T, 20*time.Second, func() bool {
 		reached := 0
-		for _, address := range s.service() {
+		for _, address := range s.reached("writer-one") {
 			is, ok := hear(address)
 			if ok && is.Name != name {
 				return false
@@ -268,7 +268,7 @@ func TestLeaderElection(t *testing.T) {
 				// A new revision: whoever leads hands over before it ends.
 				<-time.After(fastLease) // let all that was killed be there again
 				begun = time.Now()
-				v := visit(s.T, "http://"+s.service()[0]+"/")
+				v := visit(s.T, "http://"+s.reached("writer-one")[0]+"/")
 				w["main"].(object)["env"].(object)["REVISION"] = "2"
 				apply()
 				gap, writers := l.gap(begun)
@@ -305,3 +305,43 @@ func TestLeaderElection(t *testing.T) {
 
 // fastLease is that of the profile "fast".
 const fastLease = 2 * time.Second
+
+// The guide as it stands there.
+func TestTheGuideOfElections(t *testing.T) {
+	image := must(t, "TEST_SEARCH_LEAF_IMAGE") // any with Python
+	on(t, func(s *stage) {
+		s.example("guides/first-election", map[string]string{
+			"engine": s.name(), "image": image, "images_repository": must(s.T, "PATTERN_IMAGES_REPOSITORY"), "images_tag": must(s.T, "PATTERN_IMAGES_TAG"),
+		})
+		leads := func(version string) {
+			s.Helper()
+			eventually(s.T, 30*time.Second, func() bool {
+				var is struct {
+					Version string
+					Leads   bool `json:"i_lead"`
+					Token   uint64
+				}
+				for _, address := range s.reached("first-writer") {
+					response, err := http.Get("http://" + address + "/")
+					if err != nil {
+						return false
+					}
+					err = json.NewDecoder(response.Body).Decode(&is)
+					response.Body.Close()
+					if err != nil || !is.Leads || is.Version != version || is.Token == 0 {
+						return false
+					}
+				}
+				return true
+			}, "whoever is reached leads, in version %s", version)
+		}
+		s.apply()
+		s.unchanged("after the first apply")
+		leads("1")
+		s.setenv("TF_VAR_app_version", "2")
+		s.apply()
+		leads("2")
+		s.destroy()
+		s.gone("first")
+	})
+}
