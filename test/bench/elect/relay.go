@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// line of a Go benchmark of package relay.
+var line = regexp.MustCompile(`(?m)^Benchmark(Copy|Connect)/(\S+?)(?:-\d+)?\s+\d+\s+(\S+) ns/op(?:\s+(\S+) MB/s)?`)
+
+// relay has the package's own benchmarks run.
+func (b *bench) relay() error {
+	for name, times := range map[string]string{"Connect": "3000x", "Copy": "3x"} {
+		out, err := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark"+name+"$", "-benchtime", times, "./images/elector/relay").CombinedOutput() //nolint:gosec // our own
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		for _, found := range line.FindAllStringSubmatch(string(out), -1) {
+			way := strings.ReplaceAll(found[2], "_", " ")
+			if name == "Copy" {
+				b.table.Figure("relay: bytes, "+way, found[4]+" MB/s")
+				continue
+			}
+			ns, err := strconv.ParseFloat(found[3], 64)
+			if err != nil {
+				return err
+			}
+			b.table.Figure("relay: a connection, "+way, fmt.Sprintf("%.0f µs", ns/1000))
+		}
+	}
+	return nil
+}
