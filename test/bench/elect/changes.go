@@ -153,6 +153,7 @@ func (b *bench) handover() error {
 				continue
 			}
 			b.table.Target(fmt.Sprintf("%s: %s", at, kind), "p99 200 ms", spread(s)+"; from the call "+spread(found.calls(kind)), quantile(s, 0.99) <= target)
+			b.p50[at.String()+kind] = quantile(found.calls(kind), 0.5)
 		}
 	}
 	return failed
@@ -196,35 +197,49 @@ func (b *bench) crash() error {
 	slow := max(1, b.rounds/2)
 	b.table.Note("crash: p50 / p99 / most since SIGKILL; %d with fast, %d with default on each backend", b.rounds*electorates, slow*electorates)
 	var failed error
-	note := func(err error) {
-		if err != nil {
-			failed = errors.Join(failed, err)
-		}
-	}
 	for _, at := range b.backends {
-		note(b.crashes(at, "fast", b.rounds, 3*time.Second))
+		failed = errors.Join(failed, b.together(func() (func(), error) { return b.crashes(at, "fast", b.rounds, 3*time.Second) }))
 	}
-	var all sync.WaitGroup
-	errs := make(chan error, len(b.backends)+2)
+	var all []func() (func(), error)
 	for _, at := range b.backends {
-		all.Go(func() { errs <- b.crashes(at, "default", slow, 6*time.Second) })
+		all = append(all, func() (func(), error) { return b.crashes(at, "default", slow, 6*time.Second) })
 	}
 	if b.peer != "" {
-		all.Go(func() { errs <- b.peers(usual, max(1, b.rounds/3)) })
-		all.Go(func() { errs <- b.peers(example, 1) })
+		all = append(all, func() (func(), error) { return b.peers(usual, max(1, b.rounds/3)) }, func() (func(), error) { return b.peers(example, 1) })
 	}
-	all.Wait()
-	close(errs)
-	for err := range errs {
-		note(err)
-	}
+	failed = errors.Join(failed, b.together(all...))
+	b.beside("killed: %s beside kubernetes, default, by p50", usual.String()+killed, "kubernetesdefault"+killed)
+	b.beside("handed over: %s beside kubernetes, by p50 since SIGTERM", usual.String()+ended, "kubernetes"+ended)
 	return failed
 }
 
-func (b *bench) crashes(at backend, profile string, each int, target time.Duration) error {
+// together measures at once, and then writes the rows in order.
+func (b *bench) together(all ...func() (rows func(), err error)) error {
+	rows, errs := make([]func(), len(all)), make([]error, len(all))
+	var group sync.WaitGroup
+	for i, measure := range all {
+		group.Go(func() { rows[i], errs[i] = measure() })
+	}
+	group.Wait()
+	for _, write := range rows {
+		if write != nil {
+			write()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// beside writes how many times as long as ours something has taken, if both were measured.
+func (b *bench) beside(what, theirs, ours string) {
+	if b.p50[theirs] > 0 && b.p50[ours] > 0 {
+		b.table.Figure(fmt.Sprintf(what, usual), fmt.Sprintf("%.1f times", float64(b.p50[theirs])/float64(b.p50[ours])))
+	}
+}
+
+func (b *bench) crashes(at backend, profile string, each int, target time.Duration) (rows func(), err error) {
 	found := &changes{all: map[string][]change{}}
 	what := fmt.Sprintf("%s: killed, %s", at, profile)
-	err := sideBySide(what, each, func(i int) (*electorate, error) { return b.electorate(at, fmt.Sprint("crash-", i), profile) },
+	err = sideBySide(what, each, func(i int) (*electorate, error) { return b.electorate(at, fmt.Sprint("crash-", i), profile) },
 		func(ctx context.Context, e *electorate, done func()) error {
 			for i := 0; i < each && ctx.Err() == nil; i++ {
 				one, err := e.ends(syscall.SIGKILL)
@@ -236,25 +251,20 @@ func (b *bench) crashes(at backend, profile string, each int, target time.Durati
 			}
 			return nil
 		})
-	if calls := found.calls(killed); len(calls) > 0 {
-		b.row(func() {
-			b.table.Target(what, fmt.Sprintf("p99 %s", target), spread(calls), quantile(calls, 0.99) <= target)
-		})
+	calls := found.calls(killed)
+	if len(calls) == 0 {
+		return nil, err
 	}
-	return err
-}
-
-// row of the table, which several parts may write at once.
-func (b *bench) row(write func()) {
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	write()
+	return func() {
+		b.table.Target(what, fmt.Sprintf("p99 %s", target), spread(calls), quantile(calls, 0.99) <= target)
+		b.p50[at.String()+profile+killed] = quantile(calls, 0.5)
+	}, err
 }
 
 // peers of client-go: handovers on cancellation, and crashes.
-func (b *bench) peers(t terms, each int) error {
+func (b *bench) peers(t terms, each int) (rows func(), err error) {
 	found := &changes{all: map[string][]change{}}
-	err := sideBySide(t.String(), 2*each, func(i int) (*electorate, error) {
+	err = sideBySide(t.String(), 2*each, func(i int) (*electorate, error) {
 		var all []contender
 		for n := range electors {
 			all = append(all, b.newPeer(b.cluster.server.String(), b.cluster.account, fmt.Sprintf("peer-%s-%d", t.duration, i), 1, n, t))
@@ -275,10 +285,12 @@ func (b *bench) peers(t terms, each int) error {
 		}
 		return nil
 	})
-	for _, kind := range []string{ended, killed} {
-		if calls := found.calls(kind); len(calls) > 0 {
-			b.row(func() { b.table.Figure(fmt.Sprintf("%s: %s, %d times", t, kind, len(calls)), spread(calls)) })
+	return func() {
+		for _, kind := range []string{ended, killed} {
+			if calls := found.calls(kind); len(calls) > 0 {
+				b.table.Figure(fmt.Sprintf("%s: %s, %d times", t, kind, len(calls)), spread(calls))
+				b.p50[t.String()+kind] = quantile(calls, 0.5)
+			}
 		}
-	}
-	return err
+	}, err
 }

@@ -27,7 +27,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/container-patterns/terraform-provider-pattern/test/bench/table"
@@ -40,15 +39,16 @@ type bench struct {
 	window      time.Duration
 	dir         string
 	table       table.Table
-	writing     sync.Mutex // the table
 	backends    []backend
 	cluster     *cluster // nil without Kubernetes
+	// p50 of what is compared.
+	p50 map[string]time.Duration
 	// binaries; no peer without Kubernetes
 	elector, peer string
 }
 
 func main() {
-	b := &bench{}
+	b := &bench{p50: map[string]time.Duration{}}
 	flag.StringVar(&b.parts, "parts", "handover,crash,many,relay", "what is measured")
 	flag.StringVar(&b.only, "only", "kubernetes,nomad,raft,client-go", "what it is measured of")
 	flag.IntVar(&b.rounds, "rounds", 7, "of handovers and crashes")

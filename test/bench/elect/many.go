@@ -38,20 +38,16 @@ func (b *bench) many() error {
 	}
 	var failed error
 	for _, at := range b.backends {
-		var all sync.WaitGroup
-		errs := make(chan error, 3)
+		var all []func() (func(), error)
+		add := func(what string, c config.Config, n int) {
+			all = append(all, func() (func(), error) { return b.crowd(at, what, c, n) })
+		}
 		if at != (raft{}) { // of which there are three at least
-			all.Go(func() { errs <- b.crowd(at, "1,000 elections, one elector", thousand, 1) })
+			add("1,000 elections, one elector", thousand, 1)
 		}
-		all.Go(func() { errs <- b.crowd(at, "1,000 elections, three electors", thousand, electors) })
-		all.Go(func() { errs <- b.crowd(at, fmt.Sprint(named, " elections by name, three electors"), thirty, electors) })
-		all.Wait()
-		close(errs)
-		for err := range errs {
-			if err != nil {
-				failed = errors.Join(failed, err)
-			}
-		}
+		add("1,000 elections, three electors", thousand, electors)
+		add(fmt.Sprint(named, " elections by name, three electors"), thirty, electors)
+		failed = errors.Join(failed, b.together(all...))
 	}
 	if b.peer != "" {
 		failed = errors.Join(failed, b.crowdOfPeers())
@@ -60,12 +56,12 @@ func (b *bench) many() error {
 }
 
 // crowd of elections.
-func (b *bench) crowd(at backend, what string, c config.Config, n int) error {
+func (b *bench) crowd(at backend, what string, c config.Config, n int) (rows func(), err error) {
 	what = fmt.Sprintf("%s, %s", at, what)
 	say("%s", what)
 	all, counter, err := b.newElectors(at, strings.NewReplacer(",", "", " ", "-").Replace(what), c, n, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if counter != nil {
 		defer counter.close()
@@ -74,13 +70,13 @@ func (b *bench) crowd(at backend, what string, c config.Config, n int) error {
 	for _, e := range all {
 		p, err := e.start(1)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer p.kill()
 		processes = append(processes, p)
 	}
 	if err := wait(func() bool { return shared(all, c) }); err != nil {
-		return fmt.Errorf("%s: %w: %s", what, err, processes[0].tail())
+		return nil, fmt.Errorf("%s: %w: %s", what, err, processes[0].tail())
 	}
 	<-time.After(pausing)
 	first, calls, before := most(processes, (*process).resident), callsOf(all), used(processes)
@@ -103,12 +99,11 @@ func (b *bench) crowd(at backend, what string, c config.Config, n int) error {
 	for i, p := range processes {
 		busy = max(busy, (p.cpu()-before[i])/seconds*60)
 	}
-	b.row(func() {
+	return func() {
 		b.table.Target(what+": memory", "30 MiB", fmt.Sprintf("%.1f MiB, at first %.1f", memory, first), memory <= 30)
 		b.table.Target(what+": calls/s of one", "20", told, rate <= 20)
 		b.table.Figure(what+": CPU s a minute", fmt.Sprintf("%.2f", busy))
-	})
-	return nil
+	}, nil
 }
 
 func wait(holds func() bool) error {
