@@ -13,8 +13,8 @@
 //	relay     the cost of a connection, and how quickly bytes pass: directly, by the leader, by another elector
 //
 // Electors are processes, three of which make an electorate; five of those are measured side by side, as they mostly wait. A
-// round has three handovers of each kind and a crash with the lease fast in each electorate, and half of one with default. What
-// they say is read as it is sent (GET .../watch), so all times are those of an application that follows its elector.
+// round has three handovers of each kind, and a crash with each lease, in each electorate. What they say is read as it is sent
+// (GET .../watch), so all times are those of an application that follows its elector.
 //
 // Kubernetes and Nomad are those of the environment (KUBECONFIG, NOMAD_ADDR), which test/engines/engines.sh brings up; without
 // them there is only raft, which needs none. All share the machine's cores.
