@@ -65,7 +65,7 @@ variable "replicas" {
 }
 
 variable "lease" {
-  description = "How long a leader may be silent: fast (2 s) or default (6 s)."
+  description = "How long a leader may be silent: fast (2 s) or default (5.5 s)."
   type        = string
   default     = "default"
 

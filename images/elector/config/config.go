@@ -41,7 +41,7 @@ type Config struct {
 
 // Lease rules how long a leader may be silent.
 type Lease struct {
-	// Duration that others wait for a sign of life before they take over. Default: "6s".
+	// Duration that others wait for a sign of life before they take over. Default: "5.5s".
 	Duration Duration `json:"duration,omitempty"`
 	// RenewDeadline after which a leader that could not renew calls itself so no more; shorter than Duration, by a margin for
 	// clocks that do not go alike. Default: three quarters of Duration.

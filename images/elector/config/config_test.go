@@ -27,7 +27,7 @@ func TestDefaultsAreValidAndStay(t *testing.T) {
 	c.SetDefaults()
 	require.NoError(t, c.Validate())
 	assert.Equal(t, "127.0.0.1:4040", c.Listen)
-	assert.Equal(t, Lease{Duration: Duration(6 * time.Second), RenewDeadline: Duration(4500 * time.Millisecond), RetryPeriod: Duration(1500 * time.Millisecond)}, c.Lease)
+	assert.Equal(t, Lease{Duration: Duration(5500 * time.Millisecond), RenewDeadline: Duration(4125 * time.Millisecond), RetryPeriod: Duration(1375 * time.Millisecond)}, c.Lease)
 	assert.Equal(t, CampaignAuto, c.Campaign)
 	assert.Equal(t, ":4051", c.Relay.Peer)
 	assert.Equal(t, 1024, c.Relay.Waiting)

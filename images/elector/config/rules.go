@@ -20,7 +20,7 @@ import (
 const (
 	// Port that the API is at on localhost by default: that of the elector of old.
 	Port            = 4040
-	defaultDuration = 6 * time.Second
+	defaultDuration = 5500 * time.Millisecond
 	defaultTimeout  = time.Second
 	defaultSlots    = 8
 	defaultPeer     = ":4051"

@@ -176,6 +176,10 @@ func (a *Agent) Run(ctx context.Context) {
 		case <-a.wake: // there may be something to take
 			a.take(ctx)
 			continue
+		case <-a.lapse(): // of another's session
+			a.end(ctx)
+			a.take(ctx)
+			continue
 		case <-a.hurry:
 		case <-next:
 		}
@@ -190,6 +194,23 @@ func (a *Agent) Run(ctx context.Context) {
 		default:
 		}
 	}
+}
+
+// lapse is when the first of the others' sessions may be ended, unless it renews; nil if there is none. One that could not be ended
+// is tried again with the next renewal.
+func (a *Agent) lapse() <-chan time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, next := a.Clock.Now(), time.Duration(0)
+	for slot, v := range a.slots {
+		if left := v.seen + v.patience() - now; slot != a.own.slot && v.known && v.ID != "" && !v.Ended && left > 0 && (next == 0 || left < next) {
+			next = left
+		}
+	}
+	if next == 0 {
+		return nil
+	}
+	return a.Clock.After(next)
 }
 
 // expire tells who waits for changes when the session has run out, which happens without a word from anybody.

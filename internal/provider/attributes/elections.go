@@ -18,7 +18,7 @@ func Elections() Map {
 		}),
 		"elector": object("The container that elects, beside each replica.", Map{
 			"lease": object("How long a leader may be silent before another takes over. A shorter lease asks the backend more often.", Map{
-				"profile":        str("`fast` (2 s) or `default` (6 s). Default: `default`."),
+				"profile":        str("`fast` (2 s) or `default` (5.5 s, so that another one leads within 6 s). Default: `default`."),
 				"duration":       str("Time without a sign of life after which others take over, instead of a profile.", duration),
 				"renew_deadline": str("Time after which a leader that could not renew calls itself so no more. What is between it and `duration` is the margin for clocks that do not go alike, at least a tenth. Default: three quarters of the duration.", duration),
 				"retry_period":   str("Time between renewals, at most half of `renew_deadline`. Default: a quarter of the duration.", duration),

@@ -18,7 +18,7 @@ run "one_of_three_is_reached" {
   }
   assert {
     condition     = pattern_leader_election.this.elector.lease.profile == "default" && pattern_leader_election.this.elector.backend == "engine" && pattern_leader_election.this.identity == "interchangeable"
-    error_message = "The engine keeps the leases, of 6 s."
+    error_message = "The engine keeps the leases, of 5.5 s."
   }
   assert {
     condition     = pattern_leader_election.this.elector.callbacks == null

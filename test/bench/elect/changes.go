@@ -22,7 +22,7 @@ const (
 )
 
 // leases by the names of their profiles.
-var leases = map[string]config.Lease{"fast": {Duration: config.Duration(2 * time.Second)}, "default": {Duration: config.Duration(6 * time.Second)}}
+var leases = map[string]config.Lease{"fast": {Duration: config.Duration(2 * time.Second)}, "default": {Duration: config.Duration(5500 * time.Millisecond)}}
 
 // changes by how they came about.
 type changes struct {
