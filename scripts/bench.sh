@@ -6,12 +6,12 @@
 RUN=${RUN:-.}
 chosen() { [[ $1 =~ $RUN ]]; }
 failed=0 brought=()
-if chosen plan; then
+if chosen plan || chosen elect; then
   for e in kubernetes nomad; do
     engine_is_up $e || brought+=($e)
     test/engines/engines.sh up $e
   done
-  make -s build
+  ! chosen plan || make -s build
   engines_env
 fi
 if chosen queue; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what there is of tests, and sums up: test.sh [all|check|unit|images|fault|acceptance]. See make help.
+# Runs what there is of tests, and sums up: test.sh [all|check|unit|images|fault|acceptance|nodes]. See make help.
 #   ENGINE=kubernetes|nomad|all   RUN=regexp of tests   KEEP=1 leaves engines up that were brought up for this
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -40,7 +40,7 @@ gofmt_check() {
   [ -z "$files" ] || { echo "not formatted (make fmt):"; echo "$files"; return 1; }
 }
 terraform_format() { terraform fmt -check -diff -recursive examples && { [ ! -d modules ] || terraform fmt -check -diff -recursive modules; }; }
-vet() { go vet -tags engine,acceptance ./... && go vet -C tools/images ./...; } # with the tests that want an engine
+vet() { go vet -tags engine,acceptance,nodes ./... && go vet -C tools/images ./...; } # with the tests that want an engine
 generated() {
   rm -rf "$BUILD/docs-before"
   cp -r docs "$BUILD/docs-before"
@@ -94,7 +94,7 @@ modules() { # each in a copy, with the provider as it was just built
   rm -rf "$work"
 }
 images() { run "image tests: reproducible, no shell, SBOM" gotest tools/images -count=1 ./...; } # what they read lies outside their module, where the cache of results does not look
-fault() { run "fault tests of the log saver and the work queue" fault_tests; }
+fault() { run "fault tests of the log saver, the work queue and leader election" fault_tests; }
 fault_tests() { # one package after the other, since each wants the whole machine
   need '/usr/lib/postgresql/*/bin/initdb:postgresql'
   gotest . -count=1 -timeout 30m -p 1 ./test/fault/...
@@ -145,7 +145,8 @@ only() {
   nomad) unset KUBECONFIG KUBECACHEDIR ;;
   esac
 }
-engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1"; }
+engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1" ./images/elector "./images/elector/store/$1"; }
+election_faults() { only "$1" && gotest . -count=1 -timeout 15m -tags engine ./test/fault/elector; } # after the others, since it wants the whole machine
 accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
@@ -157,11 +158,27 @@ acceptance() {
   run "provider, images and peers for these tests" prepare
   for e in "${engines[@]}"; do
     run "engine tests on $e" engine_tests "$e"
+    run "leader election on $e, through faults" election_faults "$e"
     run "acceptance tests on $e" accept "$e"
   done
   [ -z "${KEEP:-}" ] || brought=()
   for e in "${brought[@]}"; do run "$e is down again" test/engines/engines.sh down "$e"; done
 }
+
+# engines of three nodes, of which the tests lose one
+nodes() {
+  local e
+  for e in "${engines[@]}"; do
+    engine_is_up "$e" && die "$e is up: these tests bring up their own, with three nodes; make engines-down"
+  done
+  mkdir -p "$BUILD/test"
+  export NODES=3 NODE_LEASE=10 TOLERATE=5 KCM_ARGS="--node-monitor-grace-period=12s --node-monitor-period=1s" TOPOLOGY=cluster SERVERS=1 CLIENTS=3
+  for e in "${engines[@]}"; do run "$e is up, with three nodes" test/engines/engines.sh up "$e"; done
+  run "provider, images and peers for these nodes" prepare
+  for e in "${engines[@]}"; do run "a leader loses its node on $e" lose "$e"; done
+  [ -n "${KEEP:-}" ] || for e in "${engines[@]}"; do run "$e and its nodes are down again" test/engines/engines.sh down "$e"; done
+}
+lose() { only "$1" && gotest . -count=1 -timeout 15m -tags acceptance,nodes -run TestALeaderLosesItsNode ./test/acceptance; }
 
 all() { # one after the other, not by &&, which would make the shell overlook failures within
   check
@@ -169,10 +186,11 @@ all() { # one after the other, not by &&, which would make the shell overlook fa
   images
   fault
   acceptance
+  nodes
 }
 
 case ${1:-all} in
-all | check | unit | images | fault | acceptance)
+all | check | unit | images | fault | acceptance | nodes)
   export RUN
   printf '\n'
   "${1:-all}"

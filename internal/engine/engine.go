@@ -49,6 +49,10 @@ type Engine interface {
 	// an engine keeps the two streams apart, it is standard error of a container of the framework, and else standard output.
 	Tail(ctx context.Context, t *topology.Topology, group, container string, lines int) ([]string, error)
 
+	// Elections reads the records that the electors of an instance share, by their keys. None is no error: the instance may have no
+	// elections, or electors that keep them themselves.
+	Elections(ctx context.Context, key topology.Key) (map[string][]byte, error)
+
 	// Delete removes all that the instance made and waits until it is gone. Persistent volumes stay unless their
 	// DeleteWithInstance was set. No instance is no error. At the end of ctx: *RemainsError.
 	Delete(ctx context.Context, key topology.Key) error
@@ -77,7 +81,7 @@ type Observation struct {
 	Revision string
 	// Groups by name.
 	Groups map[string]GroupStatus
-	// Endpoints are addresses by service port, "http" or "SERVICE/http" when there are several services.
+	// Endpoints are addresses by service port: see [EndpointKey].
 	Endpoints map[string][]string
 	// Objects are all that the instance has made, sorted: "apps/v1/Deployment default/web".
 	Objects []string

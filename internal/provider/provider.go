@@ -12,6 +12,8 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/functions"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/leaderelection"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/leaders"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/manifest"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/scattergather"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/sidecar"
@@ -24,6 +26,7 @@ func Kinds() []instance.Kind {
 		sidecar.Kind(),
 		workqueue.Kind(),
 		scattergather.Kind(),
+		leaderelection.Kind(),
 	}
 }
 
@@ -90,7 +93,7 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 
 // DataSources of the provider.
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{manifest.New(Kinds())}
+	return []func() datasource.DataSource{manifest.New(Kinds()), leaders.New}
 }
 
 // Functions of the provider.

@@ -54,6 +54,8 @@ type Env struct {
 	Value  string     `json:"value,omitempty"`
 	Secret *SecretKey `json:"secret,omitempty"`
 	Field  Field      `json:"field,omitempty"`
+	// Port of FieldReached: the name of one of the container's own.
+	Port string `json:"port,omitempty"`
 }
 
 // SecretKey points to one value of a secret.
@@ -70,10 +72,16 @@ type Field string
 const (
 	// FieldReplica is unique among all replicas that ever were: a Pod's name and UID, an allocation's ID.
 	FieldReplica Field = "replica"
+	// FieldName is unique among the replicas that live, and short: a Pod's name, the group's with an allocation's short ID, or
+	// with its index in a stable group.
+	FieldName Field = "name"
 	// FieldIndex is the index of a stable or indexed replica, from 0.
 	FieldIndex Field = "index"
 	// FieldAddress is the replica's IP address.
 	FieldAddress Field = "address"
+	// FieldReached is where others in the cluster reach a port of the container, HOST:PORT. It has brackets around the host
+	// where that might be an IPv6 address.
+	FieldReached Field = "reached"
 	// FieldNode is the name of the machine.
 	FieldNode Field = "node"
 	// FieldNamespace is the engine's namespace.
@@ -168,7 +176,8 @@ type TCPAction struct {
 	Port string `json:"port"`
 }
 
-// Hooks run at turning points of a container's life.
+// Hooks run at turning points of a container's life. The PreStop of a companion runs when its replica is asked to end, which is
+// before main is; an engine that has no such hooks asks a companion of the framework to end before main.
 type Hooks struct {
 	PostStart *Hook `json:"post_start,omitempty"`
 	PreStop   *Hook `json:"pre_stop,omitempty"`

@@ -72,6 +72,10 @@ type Service struct {
 	Exposure Exposure `json:"exposure,omitempty"`
 	// Headless gives the addresses of the replicas instead of one of its own.
 	Headless bool `json:"headless,omitempty"`
+	// Role tells its addresses from those of the instance's other services, where they are told: ROLE.PORT.
+	Role string `json:"role,omitempty"`
+	// Unready lists replicas also before they are ready, for those that look for each other in order to become so.
+	Unready bool `json:"unready,omitempty"`
 	// Annotations, for load balancers and the like.
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
@@ -99,10 +103,11 @@ const (
 
 // Grant allows the containers of a group to use the engine's API, to the least that works.
 type Grant struct {
-	// Verb is what may be done: "elect" (leases of the instance), "scale" (groups of the instance), "observe" (the
+	// Verb is what may be done: "elect" (records of the instance that its electors share), "scale" (groups of the instance), "observe" (the
 	// instance's replicas and endpoints).
 	Verb Verb `json:"verb"`
-	// Names narrow it to some objects: the groups for scale, the elections for elect. Empty means all of the instance.
+	// Names narrow it to some objects: the groups for scale; the records that electors share for elect, which are to be named.
+	// Empty means all of the instance.
 	Names []string `json:"names,omitempty"`
 }
 

@@ -147,7 +147,7 @@ func kind(t reflect.Type) string {
 		return "{}" + kind(t.Elem())
 	case reflect.Struct, reflect.String:
 		return t.Name()
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int64, reflect.Uint64:
 		return "integer"
 	case reflect.Float64:
 		return "number"

@@ -9,16 +9,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// endpoints of all services: "http" when the instance has one service, else "SERVICE/http".
+// endpoints of all services.
 func (c *client) endpoints(ctx context.Context, t *topology.Topology, live map[string]*Object, record *Object) map[string][]string {
 	out := map[string][]string{}
-	several := 0
-	for _, g := range t.Groups {
-		several += len(g.Services)
-	}
 	var machines []string
 	for _, g := range t.Groups {
 		for _, s := range g.Services {
@@ -36,9 +33,9 @@ func (c *client) endpoints(ctx context.Context, t *topology.Topology, live map[s
 				}
 			}
 			for _, p := range svc.Spec.Ports {
-				key := p.Name
-				if several > 1 {
-					key = s.Name + "/" + p.Name
+				key := engine.EndpointKey(t, s, p.Name)
+				if key == "" {
+					continue
 				}
 				out[key] = addresses(svc, &p, machines)
 			}

@@ -1,24 +1,31 @@
 package kubernetes
 
 import (
+	"fmt"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// The parts that a replica's identity is made of. A Pod's name alone comes back in stable and indexed groups.
+// What other variables are made of. A Pod's name alone comes back in stable and indexed groups.
 const (
 	envPodName = "PATTERN_POD_NAME"
 	envPodUID  = "PATTERN_POD_UID"
+	envPodIP   = "PATTERN_POD_IP"
 )
 
 func env(t *topology.Topology, g *topology.Group, c *topology.Container) []corev1.EnvVar {
 	var out []corev1.EnvVar
-	for _, e := range c.Env {
-		if e.Field == topology.FieldReplica {
-			out = append(out, fromField(envPodName, "metadata.name"), fromField(envPodUID, "metadata.uid"))
-			break
-		}
+	has := func(f topology.Field) bool {
+		return slices.ContainsFunc(c.Env, func(e topology.Env) bool { return e.Field == f })
+	}
+	if has(topology.FieldReplica) {
+		out = append(out, fromField(envPodName, "metadata.name"), fromField(envPodUID, "metadata.uid"))
+	}
+	if has(topology.FieldReached) {
+		out = append(out, fromField(envPodIP, "status.podIP"))
 	}
 	for _, e := range c.Env {
 		switch {
@@ -28,6 +35,8 @@ func env(t *topology.Topology, g *topology.Group, c *topology.Container) []corev
 			}}})
 		case e.Field == topology.FieldReplica:
 			out = append(out, corev1.EnvVar{Name: e.Name, Value: "$(" + envPodName + ").$(" + envPodUID + ")"})
+		case e.Field == topology.FieldReached:
+			out = append(out, corev1.EnvVar{Name: e.Name, Value: fmt.Sprintf("[$(%s)]:%d", envPodIP, portNumber(g, e.Port))})
 		case e.Field != "":
 			out = append(out, fromField(e.Name, fieldPath(e.Field, g.Identity)))
 		default:
@@ -49,6 +58,8 @@ func fieldPath(f topology.Field, id topology.Identity) string {
 			return "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 		}
 		return "metadata.labels['apps.kubernetes.io/pod-index']"
+	case topology.FieldName:
+		return "metadata.name"
 	case topology.FieldAddress:
 		return "status.podIP"
 	case topology.FieldNode:

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ func serviceAccount(t *topology.Topology, g *topology.Group, x *Extras) string {
 	return ""
 }
 
-// grants of a group: an account of its own unless one is given, and a role that is bound to it.
+// grants of a group: an account of its own unless one is given, a role that is bound to it, and the Leases of its elections.
 func grants(t *topology.Topology, g *topology.Group) ([]any, error) {
 	if len(g.Grants) == 0 {
 		return nil, nil
@@ -38,6 +39,13 @@ func grants(t *topology.Topology, g *topology.Group) ([]any, error) {
 	role := &rbacv1.Role{TypeMeta: metav1.TypeMeta{APIVersion: rbacGroup + "/v1", Kind: "Role"}, ObjectMeta: m}
 	for _, grant := range g.Grants {
 		role.Rules = append(role.Rules, rules(t, grant)...)
+		if grant.Verb == topology.GrantElect {
+			for _, n := range grant.Names {
+				out = append(out, &coordinationv1.Lease{
+					TypeMeta: metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}, ObjectMeta: meta(t, g.Name, ObjectName(t.Name, n)),
+				})
+			}
+		}
 	}
 	return append(out, role, &rbacv1.RoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacGroup + "/v1", Kind: "RoleBinding"},
@@ -54,11 +62,10 @@ func rules(t *topology.Topology, g topology.Grant) []rbacv1.PolicyRule {
 		for _, n := range g.Names {
 			names = append(names, ObjectName(t.Name, n))
 		}
-		return []rbacv1.PolicyRule{
-			// What does not exist has no name that a rule could ask for.
-			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create"}},
-			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: names, Verbs: []string{"get", "list", "watch", "update", "patch"}},
-		}
+		// They are made here, so that nobody else need be allowed to make any.
+		return []rbacv1.PolicyRule{{
+			APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: names, Verbs: []string{"get", "watch", "patch"},
+		}}
 	case topology.GrantScale:
 		return scaleRules(t, g.Names)
 	default:

@@ -21,6 +21,7 @@ var kinds = []kind{
 	{apiVersion: "v1", name: "ServiceAccount", plural: "serviceaccounts", late: true},
 	{apiVersion: "rbac.authorization.k8s.io/v1", name: "Role", plural: "roles", late: true},
 	{apiVersion: "rbac.authorization.k8s.io/v1", name: "RoleBinding", plural: "rolebindings", late: true},
+	{apiVersion: "coordination.k8s.io/v1", name: "Lease", plural: "leases", late: true},
 	{apiVersion: "v1", name: "PersistentVolumeClaim", plural: "persistentvolumeclaims", late: true},
 	{apiVersion: "v1", name: "ConfigMap", plural: "configmaps", late: true},
 	{apiVersion: "v1", name: "Secret", plural: "secrets", late: true},

@@ -108,8 +108,9 @@ func TestEngineGrantsNoMoreThanIsAsked(t *testing.T) {
 		out, _ := s.tryKubectl("", append([]string{"auth", "can-i", "--as=system:serviceaccount:" + s.namespace + ":web"}, what...)...)
 		return strings.HasSuffix(out, "yes")
 	}
-	assert.True(t, may("update", "leases.coordination.k8s.io/web-leader"))
-	assert.False(t, may("update", "leases.coordination.k8s.io/another"))
+	assert.True(t, may("patch", "leases.coordination.k8s.io/web-leader"))
+	assert.False(t, may("create", "leases.coordination.k8s.io"))
+	assert.False(t, may("patch", "leases.coordination.k8s.io/another"))
 	assert.True(t, may("update", "deployments.apps/web", "--subresource=scale"))
 	assert.False(t, may("update", "deployments.apps/web"))
 	assert.False(t, may("get", "secrets"))

@@ -39,6 +39,7 @@ func service(t *topology.Topology, g *topology.Group, s *topology.Service) *core
 	case topology.ExposeLoadBalancer:
 		out.Spec.Type = corev1.ServiceTypeLoadBalancer
 	}
+	out.Spec.PublishNotReadyAddresses = s.Unready
 	if s.Headless {
 		out.Spec.ClusterIP = corev1.ClusterIPNone
 	}

@@ -116,7 +116,7 @@ func plain(typed any) (*Object, error) {
 }
 
 // hollow fields are structs that have no pointer in the Go types; empty they say nothing.
-var hollow = map[string]bool{"resources": true, "strategy": true, "updateStrategy": true, "status": true, "metadata": true}
+var hollow = map[string]bool{"resources": true, "strategy": true, "updateStrategy": true, "status": true, "metadata": true, "spec": true}
 
 func tidy(x any) {
 	switch x := x.(type) {

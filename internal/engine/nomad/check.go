@@ -168,7 +168,7 @@ func checkContainer(l *fault.List, g *topology.Group, c *topology.Container) {
 	if c.Hooks.PostStart != nil {
 		l.Add(at+".lifecycle_hooks.post_start", "Nomad runs nothing inside a container that has started: do it in the container's own start")
 	}
-	if c.Hooks.PreStop != nil {
+	if c.Hooks.PreStop != nil && (!c.Framework || c.Role != topology.Companion) { // see stages
 		l.Add(at+".lifecycle_hooks.pre_stop", "Nomad runs nothing inside a container that is to stop: act on the stop signal, and use termination.drain to wait for clients")
 	}
 	if c.PullPolicy == topology.PullNever {

@@ -10,8 +10,8 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// ElectionPath is where the lock of an election lies: a variable below the job's.
-func ElectionPath(job, election string) string { return variablePath(job) + "/elections/" + election }
+// ElectionPath is where a record that electors share lies: a variable below the job's.
+func ElectionPath(job, record string) string { return variablePath(job) + "/elections/" + record }
 
 // grants become one policy for each group, bound to it, so that only its containers' own identities have it. Nomad's
 // capabilities end at the namespace: scale and observe reach the other jobs in it, too.
@@ -21,12 +21,8 @@ func (b *builder) grants(g *topology.Group) {
 	for _, grant := range g.Grants {
 		switch grant.Verb {
 		case topology.GrantElect:
-			names := grant.Names
-			if len(names) == 0 {
-				names = []string{"*"}
-			}
-			for _, n := range names {
-				paths[ElectionPath(b.t.Name, n)] = []string{"read", "write", "list", "destroy"}
+			for _, n := range grant.Names {
+				paths[ElectionPath(b.t.Name, n)] = []string{"read", "write", "list"}
 			}
 		case topology.GrantScale:
 			for _, c := range []string{"scale-job", "read-job-scaling", "read-job"} {

@@ -114,19 +114,15 @@ func groupStatus(g *topology.Group, allocs []*api.AllocationListStub, desired in
 // endpoints are the addresses of ready replicas, by service port.
 func endpoints(t *topology.Topology, allocs []*api.AllocationListStub) map[string][]string {
 	out := map[string][]string{}
-	services := 0
-	for _, g := range t.Groups {
-		services += len(g.Services)
-	}
 	w := waiter{}
 	for i := range t.Groups {
 		g := &t.Groups[i]
 		ports := portsOf(g)
 		for _, s := range g.Services {
 			for _, sp := range s.Ports {
-				key := sp.Name
-				if services > 1 {
-					key = s.Name + "/" + sp.Name
+				key := engine.EndpointKey(t, s, sp.Name)
+				if key == "" {
+					continue
 				}
 				out[key] = []string{}
 				for _, a := range allocs {

@@ -9,8 +9,8 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// groupPorts are the ports of a group that are published on its node: those that a service targets, and those that are
-// probed, since Nomad's client asks from outside of the group. The others are reached by localhost within the group.
+// groupPorts are the ports of a group that are published on its node: those that a service targets, those that a container
+// tells others of, and those that are probed, since Nomad's client asks from outside of the group. The others are reached by localhost within the group.
 type groupPorts struct {
 	list []published
 }
@@ -47,12 +47,22 @@ func portsOf(g *topology.Group) groupPorts {
 	}
 	for i := range g.Containers {
 		c := &g.Containers[i]
-		for _, name := range probed(c) {
+		for _, name := range append(probed(c), reached(c)...) {
 			for _, port := range c.Ports {
 				if port.Name == name && out.labelOf(c, name) == "" {
 					out.publish(c.Name, port, 0)
 				}
 			}
+		}
+	}
+	return out
+}
+
+// reached are the names of the ports that a container wants to know the address of, to tell others.
+func reached(c *topology.Container) (out []string) {
+	for _, e := range c.Env {
+		if e.Field == topology.FieldReached {
+			out = append(out, e.Port)
 		}
 	}
 	return out

@@ -12,12 +12,26 @@ import (
 // others, then the sidecars. So companions are prestart sidecars, which start before main and stop after it. With an
 // init container, which is a prestart task and must end before the companions start, everything moves one stage on:
 // companions are main tasks, and main is a poststart sidecar and the leader, which stops first.
+//
+// A companion with a hook before its stop wants to be told before main is: it is the leader, and its stop signal is what
+// tells it. Where both an init container and other companions are, it is not, since those would stop before main.
 type stages struct {
 	shifted bool
+	first   string // the container that stops before all others
 }
 
 func stagesOf(g *topology.Group) stages {
-	return stages{shifted: count(g, topology.Init) > 0 && count(g, topology.Companion) > 0}
+	companions := count(g, topology.Companion)
+	s := stages{shifted: count(g, topology.Init) > 0 && companions > 0}
+	for _, c := range g.Containers {
+		switch {
+		case c.Role == topology.Companion && c.Hooks.PreStop != nil && (!s.shifted || companions == 1):
+			s.first = c.Name
+		case c.Role == topology.Main && s.shifted && s.first == "":
+			s.first = c.Name
+		}
+	}
+	return s
 }
 
 func count(g *topology.Group, r topology.Role) (n int) {
@@ -30,13 +44,13 @@ func count(g *topology.Group, r topology.Role) (n int) {
 }
 
 func (s stages) apply(task *api.Task, r topology.Role, identity topology.Identity) {
+	task.Leader = task.Name == s.first
 	switch {
 	case r == topology.Init:
 		task.Lifecycle = &api.TaskLifecycle{Hook: api.TaskLifecycleHookPrestart}
 	case r == topology.Companion && !s.shifted:
 		task.Lifecycle = &api.TaskLifecycle{Hook: api.TaskLifecycleHookPrestart, Sidecar: true}
 	case r == topology.Main && s.shifted:
-		task.Leader = true
 		task.Lifecycle = &api.TaskLifecycle{Hook: api.TaskLifecycleHookPoststart, Sidecar: identity != topology.ToCompletion}
 	}
 }

@@ -25,7 +25,7 @@ func (b *builder) task(g *topology.Group, c *topology.Container, st stages, port
 		// It has to live as long as main does, whatever main's retries.
 		task.RestartPolicy = restart(&topology.Group{Identity: topology.Interchangeable})
 	}
-	b.environment(task, c)
+	b.environment(task, g, c)
 	b.mounts(task, g, c, slots)
 	task.Services = ports.services(b.t, g, c)
 	if len(task.Services) > 0 && c.Role == topology.Main {
@@ -75,7 +75,24 @@ func literals(in []string) []string {
 // reference is what Nomad replaces in a task's env, if it knows the name. There is no way to escape it.
 var reference = regexp.MustCompile(`\$\{[a-zA-Z0-9_\-.]+\}`)
 
-// fields are the facts that Nomad knows of a replica. The address is the node's, where published ports are reached.
+// field is a fact that Nomad knows of a replica. The address is the node's, where published ports are reached.
+func (b *builder) field(g *topology.Group, e topology.Env) string {
+	switch e.Field {
+	case topology.FieldReached:
+		return "${NOMAD_HOST_ADDR_" + label(e.Port) + "}"
+	case topology.FieldName:
+		name := b.t.Name
+		if g.Name != "main" {
+			name += "-" + g.Name
+		}
+		if g.Identity == topology.Interchangeable {
+			return name + "-${NOMAD_SHORT_ALLOC_ID}"
+		}
+		return name + "-${NOMAD_ALLOC_INDEX}"
+	}
+	return fields[e.Field]
+}
+
 var fields = map[topology.Field]string{
 	topology.FieldReplica:   "${NOMAD_ALLOC_ID}",
 	topology.FieldIndex:     "${NOMAD_ALLOC_INDEX}",
@@ -86,14 +103,14 @@ var fields = map[topology.Field]string{
 
 // environment sets variables. Secrets, and values that Nomad would replace parts of, come from a template that it renders
 // into memory and reads back.
-func (b *builder) environment(task *api.Task, c *topology.Container) {
+func (b *builder) environment(task *api.Task, g *topology.Group, c *topology.Container) {
 	var lines []string
 	for _, e := range c.Env {
 		switch {
 		case e.Secret != nil:
 			lines = append(lines, e.Name+"="+b.secretExpression(*e.Secret, true))
 		case e.Field != "":
-			setEnv(task, e.Name, fields[e.Field])
+			setEnv(task, e.Name, b.field(g, e))
 		case reference.MatchString(e.Value):
 			lines = append(lines, e.Name+"={{ "+quoted(e.Value)+" | toJSON }}")
 		default:

@@ -10,6 +10,7 @@ import (
 	gatherer "github.com/container-patterns/terraform-provider-pattern/images/gatherer/config"
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/sidecar"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
@@ -49,6 +50,8 @@ type Leaf struct {
 	Protocol string `json:"protocol,omitempty"`
 	Identity string `json:"identity,omitempty"`
 
+	// Elections are among the replicas of a shard.
+	elections.Elections
 	Sidecars    sidecar.Sidecars           `json:"sidecars,omitempty"`
 	Init        []workload.InitContainer   `json:"init,omitempty"`
 	Volumes     map[string]workload.Volume `json:"volumes,omitempty"`
@@ -242,5 +245,6 @@ func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
 	}
 	is, had := s.leafWorkload(), was.leafWorkload()
 	r, no := is.Changes(&had)
+	r = append(r, s.Leaf.Elections.Changes(&was.Leaf.Elections, &is, &had)...)
 	return append(replaced, framework.Below("leaf", r)...), framework.Below("leaf", no)
 }

@@ -244,6 +244,7 @@ func (s *Spec) addLeaves(t *topology.Topology, tree *tree, p patterns.Settings) 
 				c.Env = append(c.Env, s.leafEnv(shard)...)
 			}
 		}
+		s.Leaf.Elections.AddTo(t, &g, &w, "leaf", p)
 		t.Groups = append(t.Groups, g)
 	}
 }

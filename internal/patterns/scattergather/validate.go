@@ -98,6 +98,7 @@ func (s *Spec) validateLeaf(l *fault.List) {
 	w.Validate(&own, scope)
 	leaf.Sidecars.Validate(&own, "sidecars", &w, scope)
 	own = slices.DeleteFunc(own, func(f fault.Fault) bool { return f.Path == "replicas" })
+	leaf.Elections.Validate(&own, &w, leaf.Sidecars.Containers(), scope)
 	reserved := func(at string, c *workload.Container) {
 		for _, env := range []string{envShard, envShards, envReplica, envInstance} {
 			if _, taken := c.Env[env]; taken {

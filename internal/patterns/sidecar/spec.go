@@ -9,6 +9,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
@@ -21,6 +22,7 @@ type Spec struct {
 	workload.Instance
 	workload.Workload
 	Sidecars Sidecars `json:"sidecars"`
+	elections.Elections
 }
 
 var _ patterns.Spec = (*Spec)(nil)
@@ -35,13 +37,15 @@ func (s *Spec) Validate() fault.List {
 		l.Add("sidecars", "at least one sidecar is required: that is what the pattern is")
 	}
 	s.Sidecars.Validate(&l, "sidecars", &s.Workload, scope)
+	s.Elections.Validate(&l, &s.Workload, s.Sidecars.Containers(), scope)
 	return l
 }
 
-// Topology is one group: main, and the sidecars beside it.
+// Topology is one group: main, and the companions beside it.
 func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
 	parts := s.Sidecars.Parts(Name, "sidecars", s.Instance, &s.Workload, p)
 	t := s.Workload.Topology(Name, s.Instance, parts.Containers, parts.Volumes, parts.Configs)
+	s.Elections.AddTo(t, &t.Groups[0], &s.Workload, "", p)
 	p.Apply(t)
 	return t
 }
@@ -50,7 +54,8 @@ func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
 func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
 	was := former.(*Spec)
 	replaced, refused = s.Workload.Changes(&was.Workload)
-	return append(s.Instance.Changes(&was.Instance), replaced...), refused
+	replaced = append(s.Instance.Changes(&was.Instance), replaced...)
+	return append(replaced, s.Elections.Changes(&was.Elections, &s.Workload, &was.Workload)...), refused
 }
 
 // Sidecars by name. Every pattern that runs developer containers takes such a map.
@@ -109,6 +114,15 @@ func (m Sidecars) Parts(pattern, at string, i workload.Instance, w *workload.Wor
 		}
 	}
 	return parts
+}
+
+// Containers by name; nil for the framework's own.
+func (m Sidecars) Containers() map[string]*workload.Container {
+	out := map[string]*workload.Container{}
+	for k, s := range m {
+		out[k] = s.Container
+	}
+	return out
 }
 
 func (m Sidecars) names() []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/sidecar"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
@@ -50,6 +51,7 @@ type Stage struct {
 	// WorkSize limits the files of items in work.
 	WorkSize workload.Size `json:"work_size,omitempty"`
 
+	elections.Elections
 	Sidecars    sidecar.Sidecars           `json:"sidecars,omitempty"`
 	Init        []workload.InitContainer   `json:"init,omitempty"`
 	Volumes     map[string]workload.Volume `json:"volumes,omitempty"`
@@ -217,6 +219,7 @@ func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
 		is, had := stage.workload(nil), old.workload(nil)
 		r, no := is.Changes(&had)
 		at := fault.Key("stages", name)
+		r = append(r, stage.Elections.Changes(&old.Elections, &is, &had)...)
 		replaced, refused = append(replaced, framework.Below(at, r)...), append(refused, framework.Below(at, no)...)
 	}
 	return replaced, refused

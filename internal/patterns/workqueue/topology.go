@@ -176,6 +176,14 @@ func (s *Stage) workload(secrets map[string]workload.SecretSet) workload.Workloa
 	}
 }
 
+// replicas of a stage; nil where the queue asks for as many as there is work.
+func (s *Stage) replicas() *int {
+	if least, _ := s.bounds(); !s.scaled() {
+		return &least
+	}
+	return nil
+}
+
 func (s *Spec) addStage(t *topology.Topology, name string, p patterns.Settings) {
 	stage := s.Stages[name]
 	at := fault.Key("stages", name)
@@ -185,9 +193,7 @@ func (s *Spec) addStage(t *topology.Topology, name string, p patterns.Settings) 
 	made := w.Topology(Name, s.Instance, parts.Containers, parts.Volumes, parts.Configs)
 	g := made.Groups[0]
 	g.Name = name
-	if least, most := stage.bounds(); least == most {
-		g.Replicas = &least
-	}
+	g.Replicas = stage.replicas()
 
 	// Configurations are the instance's, so their names begin with the stage's.
 	for i := range made.Configs {
@@ -226,6 +232,8 @@ func (s *Spec) addStage(t *topology.Topology, name string, p patterns.Settings) 
 			c.Origin = at + "." + c.Origin
 		}
 	}
+	w.Replicas, w.Main.Ports = g.Replicas, stage.Ports
+	stage.Elections.AddTo(t, &g, &w, at, p)
 	t.Groups = append(t.Groups, g)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/framework"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 )
 
 // Validate returns every fault of the spec.
@@ -60,6 +61,18 @@ func (s *Spec) validateSecrets(l *fault.List) {
 	}
 }
 
+func (s *Stage) validateElections(l *fault.List, w workload.Workload, scope *workload.Scope) {
+	w.Replicas = s.replicas()
+	var own fault.List
+	s.Elections.Validate(&own, &w, s.Sidecars.Containers(), scope)
+	for _, f := range own {
+		if f.Path == "replicas" {
+			f.Path = "workers"
+		}
+		*l = append(*l, f)
+	}
+}
+
 func (s *Spec) validateStage(l *fault.List, name string) {
 	stage, at := s.Stages[name], fault.Key("stages", name)
 	w := stage.workload(s.Secrets)
@@ -67,6 +80,7 @@ func (s *Spec) validateStage(l *fault.List, name string) {
 	var own fault.List
 	w.Validate(&own, scope)
 	scope.ClaimPort(&own, "main.ports[worker]", workerPort, workerManagementPort, "tcp")
+	stage.validateElections(&own, w, scope)
 	w.Main.Ports = withWorkerPort(w.Main.Ports)
 	stage.Sidecars.Validate(&own, "sidecars", &w, scope)
 	if len(stage.Command) == 0 {

@@ -68,7 +68,7 @@ func drained(what string) schema.SingleNestedAttribute {
 // leaf is a container with its group, and how many there are.
 func leaf() Map {
 	all := Workload()
-	return Merged(container(), Map{
+	return Merged(container(), Elections(), Map{
 		"shards":      int64Required("Into how many the whole is split, 1 to 1024. A change makes a new set of leaves (and parents), which takes over when it is ready."),
 		"replicas":    number("How many run of each shard. Default: 1."),
 		"port":        str("Name of the port in `ports` that requests come to. Default: the only one."),

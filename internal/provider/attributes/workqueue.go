@@ -106,7 +106,7 @@ func stage() Map {
 	}
 	own := without(container(), "probes", "lifecycle_hooks", "args")
 	command := schema.ListAttribute{Required: true, ElementType: types.StringType, MarkdownDescription: "What is started for each item (or once, with `mode = \"http\"`): a program of the image and its arguments, without a shell. `$(WORK_ITEM_FILE)`, `$(WORK_OUTPUT_FILE)`, `$(WORK_OUTPUT_DIR)`, `$(WORK_ITEM_NAME)` and the like are replaced; they are environment variables, too."}
-	return Merged(own, Map{
+	return Merged(own, Elections(), Map{
 		"command": command,
 		"args":    strs("Put after `command`."),
 		"from":    strs("What it takes: `source`, or other stages. Default: `[\"source\"]`. With several, an item's name begins with where it is from and a slash."),

@@ -19,6 +19,11 @@ func (r *Resource) addError(to errorSink, doing string, key topology.Key, err er
 	to.AddError(summary, detail)
 }
 
+// AddError is for what is no resource, but asks the same engine: pattern_NAME.
+func AddError(to *diag.Diagnostics, t Target, name, doing string, key topology.Key, err error) {
+	(&Resource{kind: Kind{Name: name}, target: t}).addError(to, doing, key, err)
+}
+
 func (r *Resource) explain(doing string, key topology.Key, err error) (summary, detail string) {
 	what := fmt.Sprintf("pattern_%s %q", r.kind.Name, key.Name)
 	var (

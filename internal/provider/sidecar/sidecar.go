@@ -16,7 +16,7 @@ func Kind() instance.Kind {
 		Name: sidecar.Name,
 		Description: "A main container and the sidecars that extend it: they are co-scheduled as one atom, share localhost and volumes, start before main, end after it, and restart alone. " +
 			"A sidecar is one of the framework's own (`log_saver`) or a container of yours.",
-		Attributes: attributes.Merged(attributes.Workload(), attributes.Map{"sidecars": sidecars}),
+		Attributes: attributes.Merged(attributes.Workload(), attributes.Elections(), attributes.Map{"sidecars": sidecars}),
 		New:        func() patterns.Spec { return &sidecar.Spec{} },
 	}
 }

@@ -4,12 +4,6 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,15 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/incluster"
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/inclustertest"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
 )
 
 // rig is a namespace with a StatefulSet, and the service account of a server that may scale it and do nothing else.
-type rig struct {
-	*testing.T
-	namespace string
-	account   string // the folder as Kubernetes mounts it
-}
+type rig struct{ *inclustertest.Rig }
 
 // objects are those that the provider makes for workers and for the grant to scale them.
 const objects = `
@@ -64,50 +55,15 @@ subjects: [{kind: ServiceAccount, name: work-queue}]
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	require.NotEmpty(t, os.Getenv("KUBECONFIG"), `run test/engines/engines.sh up kubernetes, and eval "$(test/engines/engines.sh env)"`)
-	r := &rig{T: t, namespace: fmt.Sprintf("scale-test-%d", time.Now().UnixNano()), account: t.TempDir()}
-	r.kubectl("", "create", "namespace", r.namespace)
-	t.Cleanup(func() { r.kubectl("", "delete", "namespace", r.namespace, "--wait=false") })
-	r.kubectl(objects, "apply", "-f", "-")
-	r.write("token", r.token())
-	r.write("namespace", r.namespace)
-	cluster := func(field string) string {
-		return r.kubectl("", "config", "view", "--raw", "--flatten", "-o", "jsonpath={.clusters[0].cluster."+field+"}")
-	}
-	authority, err := base64.StdEncoding.DecodeString(cluster("certificate-authority-data"))
-	require.NoError(t, err)
-	r.write("ca.crt", string(authority))
-	server, err := url.Parse(cluster("server"))
-	require.NoError(t, err)
-	t.Setenv(incluster.EnvHost, server.Hostname())
-	t.Setenv(incluster.EnvPort, server.Port())
-	return r
-}
-
-func (r *rig) kubectl(input string, args ...string) string {
-	r.Helper()
-	if args[0] != "config" && args[1] != "namespace" {
-		args = append([]string{"-n", r.namespace}, args...)
-	}
-	command := exec.Command("kubectl", args...)
-	command.Stdin = strings.NewReader(input)
-	out, err := command.CombinedOutput()
-	require.NoError(r, err, "kubectl %v: %s", args, out)
-	return strings.TrimSpace(string(out))
-}
-
-func (r *rig) token() string { return r.kubectl("", "create", "token", "work-queue") }
-
-func (r *rig) write(name, text string) {
-	require.NoError(r, os.WriteFile(filepath.Join(r.account, name), []byte(text), 0o600))
+	return &rig{inclustertest.New(t, objects, "work-queue")}
 }
 
 func (r *rig) pods() []string {
-	return strings.Fields(r.kubectl("", "get", "pods", "--field-selector=status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}"))
+	return strings.Fields(r.Kubectl("", "get", "pods", "--field-selector=status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}"))
 }
 
 func (r *rig) engine() *Engine {
-	e, err := New(map[string]string{"resize": "work-resize", "other": "work-other"}, r.account)
+	e, err := New(map[string]string{"resize": "work-resize", "other": "work-other"}, r.Account)
 	require.NoError(r, err)
 	return e
 }
@@ -137,7 +93,7 @@ func TestScalesByTheServiceAccount(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.to, n)
 		if c.to > 0 { // of a number that is 0, the API server notes no owner
-			owner := r.kubectl("", "get", "statefulset", "work-resize", "--show-managed-fields", "-o", `jsonpath={.metadata.managedFields[?(@.subresource=="scale")].manager}`)
+			owner := r.Kubectl("", "get", "statefulset", "work-resize", "--show-managed-fields", "-o", `jsonpath={.metadata.managedFields[?(@.subresource=="scale")].manager}`)
 			assert.Equal(t, "pattern-queue", owner, "whose number it is can be seen")
 		}
 		from = c.to
@@ -148,7 +104,7 @@ func TestAPersonsNumberIsTheTruth(t *testing.T) {
 	r := newRig(t)
 	ctx := context.Background()
 	e := r.engine()
-	r.kubectl("", "scale", "statefulset", "work-resize", "--replicas=2")
+	r.Kubectl("", "scale", "statefulset", "work-resize", "--replicas=2")
 	require.ErrorIs(t, e.Scale(ctx, "resize", 0, 1, ""), scale.ErrChanged)
 	n, err := e.Replicas(ctx, "resize")
 	require.NoError(t, err)
@@ -159,10 +115,10 @@ func TestTheTokenIsReadAgain(t *testing.T) {
 	r := newRig(t)
 	ctx := context.Background()
 	e := r.engine()
-	r.write("token", "expired")
+	r.Write("token", "expired")
 	_, err := e.Replicas(ctx, "resize")
 	require.ErrorContains(t, err, "401 Unauthorized")
-	r.write("token", r.token()+"\n")
+	r.Write("token", r.Token()+"\n")
 	_, err = e.Replicas(ctx, "resize")
 	require.NoError(t, err)
 }
@@ -176,7 +132,7 @@ func TestRefusalsAreClear(t *testing.T) {
 	assert.ErrorContains(t, err, "needs get and patch of statefulsets/scale")
 	_, err = e.Replicas(ctx, "none")
 	assert.ErrorContains(t, err, "has no entry for the stage none")
-	r.kubectl("", "delete", "statefulset", "work-resize")
+	r.Kubectl("", "delete", "statefulset", "work-resize")
 	_, err = e.Replicas(ctx, "resize")
 	assert.ErrorContains(t, err, "have not been made yet, or were deleted")
 
@@ -186,6 +142,6 @@ func TestRefusalsAreClear(t *testing.T) {
 	_, err = New(nil, t.TempDir())
 	assert.ErrorContains(t, err, "no service account is mounted")
 	t.Setenv(incluster.EnvHost, "")
-	_, err = New(nil, r.account)
+	_, err = New(nil, r.Account)
 	assert.ErrorContains(t, err, "does not run in a Pod")
 }

@@ -8,24 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/intask"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
-)
-
-// What Nomad tells its tasks.
-const (
-	EnvAddress   = "NOMAD_ADDR"
-	EnvSecrets   = "NOMAD_SECRETS_DIR"
-	EnvToken     = "NOMAD_TOKEN"
-	EnvNamespace = "NOMAD_NAMESPACE"
-	EnvRegion    = "NOMAD_REGION"
 )
 
 // timeout of one request.
@@ -35,40 +24,16 @@ const timeout = 10 * time.Second
 type Engine struct {
 	job    string
 	groups map[string]string
-	base   string
-	client *http.Client
+	api    *intask.Client
 }
 
-// New goes through the task API, the socket that every task has; where there is none, to NOMAD_ADDR.
+// New asks by the identity of this task.
 func New(job string, groups map[string]string) (*Engine, error) {
-	transport := &http.Transport{MaxConnsPerHost: 2, IdleConnTimeout: time.Minute}
-	e := &Engine{job: job, groups: groups, client: &http.Client{Timeout: timeout, Transport: transport}}
-	socket := filepath.Join(os.Getenv(EnvSecrets), "api.sock")
-	switch _, err := os.Stat(socket); {
-	case os.Getenv(EnvSecrets) != "" && err == nil:
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}
-		e.base = "http://task-api"
-	case os.Getenv(EnvAddress) != "":
-		transport.Proxy = http.ProxyFromEnvironment
-		e.base = strings.TrimSuffix(os.Getenv(EnvAddress), "/")
-	default:
-		return nil, fmt.Errorf("scale.nomad: there is neither the task API's socket %s nor %s", socket, EnvAddress)
+	api, err := intask.New()
+	if err != nil {
+		return nil, fmt.Errorf("scale.nomad: %w", err)
 	}
-	return e, nil
-}
-
-// token of the workload identity: from its file, which Nomad renews, or from the environment.
-func token() (string, error) {
-	text, err := os.ReadFile(filepath.Join(os.Getenv(EnvSecrets), "nomad_token"))
-	if err == nil {
-		return strings.TrimSpace(string(text)), nil
-	}
-	if t := os.Getenv(EnvToken); t != "" {
-		return t, nil
-	}
-	return "", fmt.Errorf("the task has no token of its identity: set identity { env = true, file = true } (%w)", err)
+	return &Engine{job: job, groups: groups, api: api}, nil
 }
 
 // status is the part of the answer of GET /v1/job/JOB/scale that is needed.
@@ -131,23 +96,9 @@ func (e *Engine) do(ctx context.Context, method string, body, answer any) error 
 		}
 		content = bytes.NewReader(text)
 	}
-	query := url.Values{}
-	for name, variable := range map[string]string{"namespace": EnvNamespace, "region": EnvRegion} {
-		if v := os.Getenv(variable); v != "" {
-			query.Set(name, v)
-		}
-	}
-	address := e.base + "/v1/job/" + url.PathEscape(e.job) + "/scale?" + query.Encode()
-	request, err := http.NewRequestWithContext(ctx, method, address, content)
-	if err != nil {
-		return err
-	}
-	t, err := token()
-	if err != nil {
-		return fmt.Errorf("scale the Nomad job %s: %w", e.job, err)
-	}
-	request.Header.Set("Authorization", "Bearer "+t)
-	response, err := e.client.Do(request)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	response, err := e.api.Do(ctx, method, "/v1/job/"+url.PathEscape(e.job)+"/scale", nil, content)
 	if err != nil {
 		return fmt.Errorf("scale the Nomad job %s: %w", e.job, err)
 	}

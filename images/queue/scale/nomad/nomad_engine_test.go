@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/container-patterns/terraform-provider-pattern/images/internal/intask"
 	"github.com/container-patterns/terraform-provider-pattern/images/queue/scale"
 )
 
@@ -71,10 +72,10 @@ func newRig(t *testing.T, minHealthy time.Duration) *rig {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { r.secrets = r.told(); return r.secrets != "" }, 30*time.Second, 100*time.Millisecond, "the server runs")
 	r.calm()
-	t.Setenv(EnvSecrets, r.secrets)
-	t.Setenv(EnvNamespace, "default")
-	t.Setenv(EnvToken, "")
-	t.Setenv(EnvAddress, "")
+	t.Setenv(intask.EnvSecrets, r.secrets)
+	t.Setenv(intask.EnvNamespace, "default")
+	t.Setenv(intask.EnvToken, "")
+	t.Setenv(intask.EnvAddress, "")
 	return r
 }
 
@@ -147,7 +148,6 @@ func TestScalesByTheTaskAPIAndItsOwnIdentity(t *testing.T) {
 	ctx := context.Background()
 	e, err := New(r.job, map[string]string{"small": "resize", "gone": "nobody"})
 	require.NoError(t, err)
-	require.Equal(t, "http://task-api", e.base)
 	n, err := e.Replicas(ctx, "small")
 	require.NoError(t, err)
 	require.Equal(t, 0, n)
@@ -208,18 +208,18 @@ func TestRefusalsAreClear(t *testing.T) {
 
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(r.secrets, "api.sock"), filepath.Join(dir, "api.sock")))
-	t.Setenv(EnvSecrets, dir)
+	t.Setenv(intask.EnvSecrets, dir)
 	e, err := New(r.job, map[string]string{"small": "resize"})
 	require.NoError(t, err)
 	_, err = e.Replicas(ctx, "small")
 	assert.ErrorContains(t, err, "no token of its identity")
-	t.Setenv(EnvToken, "11111111-2222-3333-4444-555555555555")
+	t.Setenv(intask.EnvToken, "11111111-2222-3333-4444-555555555555")
 	_, err = e.Replicas(ctx, "small")
 	assert.ErrorContains(t, err, "needs a policy with scale-job")
 
 	_, err = r.admin.ACLPolicies().Delete(r.job, nil)
 	require.NoError(t, err)
-	t.Setenv(EnvSecrets, r.secrets)
+	t.Setenv(intask.EnvSecrets, r.secrets)
 	e, err = New(r.job, map[string]string{"small": "resize"})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -227,7 +227,7 @@ func TestRefusalsAreClear(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "needs a policy with scale-job")
 	}, 10*time.Second, 100*time.Millisecond, "%v", err)
 
-	t.Setenv(EnvSecrets, t.TempDir())
+	t.Setenv(intask.EnvSecrets, t.TempDir())
 	_, err = New(r.job, nil)
 	assert.ErrorContains(t, err, "neither the task API's socket")
 }
