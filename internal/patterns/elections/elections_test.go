@@ -32,7 +32,7 @@ func TestElectionsInOtherPatterns(t *testing.T) {
 		},
 		{
 			"among the workers of a stage", "make", "thumbs-make-one", "make-election-one", &workqueue.Spec{},
-			`{"name": "thumbs", "source": {"list": ["a"]}, "stages": {"make": {"image": "make:1", "command": ["make"], "workers": {"min": 2}, "ports": {"status": {"port": 8081}}, ` + elects + `}}}`,
+			`{"name": "thumbs", "source": {"list": {"a": ""}}, "stages": {"make": {"image": "make:1", "command": ["make"], "workers": {"min": 2}, "ports": {"status": {"port": 8081}}, ` + elects + `}}}`,
 		},
 		{
 			"among the replicas of a shard", "leaf-2-1", "search-leaf-2-1-one", "leaf-2-1-election-one", &scattergather.Spec{},
