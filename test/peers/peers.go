@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,7 +94,27 @@ func (p *Process) Kill() {
 }
 
 // Pause stops a peer without ending it: its connections stay, and nobody answers.
-func (p *Process) Pause(t testing.TB) { p.signal(t, syscall.SIGSTOP) }
+func (p *Process) Pause(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	for end := time.Now().Add(startTimeout); !stopped(p.cmd.Process.Pid); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s does not stop", p.name)
+		}
+	}
+}
+
+// stopped tells whether all threads of a process are, which is a moment after the signal.
+func stopped(pid int) bool {
+	stats, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "stat"))
+	for _, stat := range stats {
+		raw, _ := os.ReadFile(stat)
+		if _, rest, _ := strings.Cut(string(raw), ") "); rest != "" && rest[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume takes back Pause.
 func (p *Process) Resume(t testing.TB) { p.signal(t, syscall.SIGCONT) }

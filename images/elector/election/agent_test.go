@@ -16,6 +16,9 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/store"
 )
 
+// steady is a lease that a busy machine can keep; with quick, leaders change often.
+var steady = Lease{Duration: 900 * time.Millisecond, RenewDeadline: 600 * time.Millisecond, RetryPeriod: 100 * time.Millisecond}
+
 var quick = Lease{Duration: 300 * time.Millisecond, RenewDeadline: 200 * time.Millisecond, RetryPeriod: 50 * time.Millisecond}
 
 const (
@@ -97,7 +100,7 @@ func start(t *testing.T, s store.Store, name string, also func(*Options)) *elect
 	t.Helper()
 	e := &elector{link: &link{Store: s}}
 	o := Options{
-		Store: e.link, Clock: System(), Member: name, Slots: 6, Lease: quick, Elections: []string{"one"}, Auto: true, Log: slog.New(slog.DiscardHandler),
+		Store: e.link, Clock: System(), Member: name, Slots: 6, Lease: steady, Elections: []string{"one"}, Auto: true, Log: slog.New(slog.DiscardHandler),
 	}
 	if also != nil {
 		also(&o)
@@ -233,7 +236,7 @@ func TestOthersWaitForTheLeaseThatASessionHas(t *testing.T) {
 	b := start(t, s, "b", nil)
 	a.link.set(true) // it does not renew, and may go on leading
 	for range 10 {
-		<-time.After(quick.Duration / 5)
+		<-time.After(steady.Duration / 5)
 		require.Equal(t, "a", leader(t, "one", a, b))
 	}
 }
@@ -253,7 +256,7 @@ func TestASessionInASlotThatOnlyOthersKnow(t *testing.T) {
 	require.NoError(t, narrow.Stand(t.Context(), "one", true))
 	b.stop()
 	for range 10 {
-		<-time.After(quick.Duration / 5)
+		<-time.After(steady.Duration / 5)
 		require.False(t, narrow.self("one"), "it cannot know that b is dead")
 	}
 }

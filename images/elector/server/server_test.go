@@ -245,10 +245,10 @@ func TestWhoWatchesSeesLeadershipRunOut(t *testing.T) {
 	for is.Self {
 		require.Equal(t, 200, a.do("GET", "/v1/elections/one/watch?wait=10s&index="+jsonOf(is.Index), "", &is))
 	}
-	assert.Less(t, time.Since(begun), 400*time.Millisecond, "by long poll")
+	assert.Less(t, time.Since(begun), 5*time.Second, "by long poll")
 	assert.Zero(t, is.ExpiresInMS)
 	assert.False(t, (<-told).Self, "by events")
-	assert.Less(t, time.Since(begun), 400*time.Millisecond)
+	assert.Less(t, time.Since(begun), 5*time.Second)
 }
 
 func TestWhoWaitsLeadsByItself(t *testing.T) {

@@ -90,7 +90,7 @@ const secretName = "elector"
 // Ports of an elector, which are fixed, but for that of its API.
 const (
 	managementPort   = "elector-mgmt"
-	managementNumber = 9590
+	managementNumber = 9580
 	raftPort         = "elector-raft"
 	raftNumber       = 4041
 	peerPort         = "elector-peer"

@@ -30,7 +30,7 @@ const (
 
 // many elections: electors of all backends at once, then client-go by itself, as it has much to do.
 func (b *bench) many() error {
-	b.table.Note("many: lease default, %s; each elector is asked %d times a second meanwhile; of several electors the one with the most counts", b.window, time.Second/askEvery)
+	b.table.Note("many: lease default, %s; each elector is asked %d times a second meanwhile; memory and CPU time are those of the elector that has the most, calls the mean of all; raft counts its own, not what it replicates", b.window, time.Second/askEvery)
 	thousand := config.Config{Sets: map[string]int{set: shards}}
 	thirty := config.Config{}
 	for i := range named {

@@ -69,7 +69,7 @@ func (r Report) String() string {
 const (
 	electors = 5
 	// slots are more, since one that was killed has its own until its lease has run out.
-	slots  = 8
+	slots  = 10
 	shards = 4
 	// decide is how long porcupine may take for an election.
 	decide = time.Minute

@@ -67,7 +67,7 @@ func TestAzureBlobStorage(t *testing.T) {
 		s := sinktest.Open(t, container(url))
 		server.Kill()
 		err := s.Write(t.Context(), b)
-		require.ErrorContains(t, err, "connection refused")
+		require.Error(t, err) // refused, or the end of a connection that was kept
 		assert.False(t, sink.Permanent(err))
 		server.Start(t)
 		server.MakeContainer(t, "logs") // the emulator forgets when it is killed

@@ -52,7 +52,7 @@ func TestGoogleCloudStorage(t *testing.T) {
 	t.Run("a server that is away is transient and comes back", func(t *testing.T) {
 		server.Kill()
 		err := s.Write(t.Context(), b)
-		require.ErrorContains(t, err, "connection refused")
+		require.Error(t, err) // refused, or the end of a connection that was kept
 		assert.False(t, sink.Permanent(err))
 		server.Start(t)
 		require.NoError(t, s.Write(t.Context(), b))
