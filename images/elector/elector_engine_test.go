@@ -5,7 +5,6 @@ package main_test
 import (
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -31,34 +30,9 @@ func TestOnKubernetes(t *testing.T) {
 		names = append(names, fmt.Sprint("member-", slot))
 	}
 	names = append(names, "election-one")
-	r := inclustertest.New(t, leases(names), "web")
+	r := inclustertest.New(t, inclustertest.Leases("web", names...), "web")
 	succession(t, everywhere(config.Backend{Kubernetes: &config.Kubernetes{Prefix: "web", Account: r.Account}}))
 	assert.NotEmpty(t, r.Kubectl("", "get", "lease", "web-election-one", "-o", "jsonpath={.spec.holderIdentity}"))
-}
-
-// leases that the provider makes, and a grant to read and patch them by their names.
-func leases(names []string) string {
-	var all strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&all, "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: web-%s}\n---\n", name)
-	}
-	return all.String() + `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: web}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: web}
-rules:
-- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [web-` + strings.Join(names, ", web-") + `], verbs: [get, watch, patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: web}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}
-subjects: [{kind: ServiceAccount, name: web}]
-`
 }
 
 func TestOnNomad(t *testing.T) {

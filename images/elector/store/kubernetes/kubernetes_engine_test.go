@@ -4,8 +4,6 @@ package kubernetes_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,33 +17,8 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/internal/inclustertest"
 )
 
-// objects are those that the provider makes for electors: the Leases, and a grant to read and patch them by their names.
-func objects(names ...string) string {
-	var all strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&all, "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: web-%s}\n---\n", name)
-	}
-	return all.String() + `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: web}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: web}
-rules:
-- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [web-` + strings.Join(names, ", web-") + `], verbs: [get, watch, patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: web}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}
-subjects: [{kind: ServiceAccount, name: web}]
-`
-}
-
 func TestStore(t *testing.T) {
-	r := inclustertest.New(t, objects("a", "b", "c", "d"), "web")
+	r := inclustertest.New(t, inclustertest.Leases("web", "a", "b", "c", "d"), "web")
 	show := func(_ string, value []byte) kubernetes.Shown {
 		var holder string
 		_ = json.Unmarshal(value, &holder)
