@@ -9,7 +9,6 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workload"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
@@ -18,44 +17,25 @@ import (
 const Name = "sidecar"
 
 // Spec is what a user writes of a pattern_sidecar.
-type Spec struct {
-	workload.Instance
-	workload.Workload
-	Sidecars Sidecars `json:"sidecars"`
-	elections.Elections
-}
+type Spec struct{ Group }
 
 var _ patterns.Spec = (*Spec)(nil)
 
 // Validate returns every fault of the spec.
 func (s *Spec) Validate() fault.List {
-	var l fault.List
-	s.Instance.Validate(&l)
-	scope := s.Scope()
-	s.Workload.Validate(&l, scope)
+	l := s.Group.Validate()
 	if len(s.Sidecars) == 0 {
 		l.Add("sidecars", "at least one sidecar is required: that is what the pattern is")
 	}
-	s.Sidecars.Validate(&l, "sidecars", &s.Workload, scope)
-	s.Elections.Validate(&l, &s.Workload, s.Sidecars.Containers(), scope)
 	return l
 }
 
-// Topology is one group: main, and the companions beside it.
-func (s *Spec) Topology(p patterns.Settings) *topology.Topology {
-	parts := s.Sidecars.Parts(Name, "sidecars", s.Instance, &s.Workload, p)
-	t := s.Workload.Topology(Name, s.Instance, parts.Containers, parts.Volumes, parts.Configs)
-	s.Elections.AddTo(t, &t.Groups[0], &s.Workload, "", p)
-	p.Apply(t)
-	return t
-}
+// Topology is one group.
+func (s *Spec) Topology(p patterns.Settings) *topology.Topology { return s.Group.Topology(Name, p) }
 
 // Changes says what of a change from a former spec cannot be made in place.
 func (s *Spec) Changes(former patterns.Spec) (replaced, refused fault.List) {
-	was := former.(*Spec)
-	replaced, refused = s.Workload.Changes(&was.Workload)
-	replaced = append(s.Instance.Changes(&was.Instance), replaced...)
-	return append(replaced, s.Elections.Changes(&was.Elections, &s.Workload, &was.Workload)...), refused
+	return s.Group.Changes(&former.(*Spec).Group)
 }
 
 // Sidecars by name. Every pattern that runs developer containers takes such a map.
