@@ -121,7 +121,7 @@ func (a *Action) Invoke(ctx context.Context, req action.InvokeRequest, resp *act
 	}
 	h := &handing{
 		engine: a.target.Engine, key: topology.Key{Namespace: m.Namespace.ValueString(), Name: m.Of.ValueString()},
-		election: m.Election.ValueString(), to: m.To.ValueString(), most: most,
+		election: m.Election.ValueString(), to: m.To.ValueString(), most: most, within: askWithin,
 		tell: func(text string) { resp.SendProgress(action.InvokeProgressEvent{Message: text}) },
 	}
 	err = a.handOver(ctx, h)

@@ -27,7 +27,7 @@ type handing struct {
 	engine       runner
 	key          topology.Key
 	election, to string
-	most         time.Duration
+	most, within time.Duration // of all, and of the answer who leads
 	tell         func(string)
 
 	topology *topology.Topology
@@ -105,18 +105,12 @@ func (h *handing) try(ctx context.Context, round int) error {
 		return err
 	}
 	at := slices.Index(names, is.Leader)
-	switch {
-	case is.Leader == h.to:
-		h.tell(fmt.Sprintf("%s leads %s already, with the token %d", is.Leader, h.election, is.Term))
-		return nil
-	case at < 0:
+	if at < 0 {
 		return &passingError{&fault{"election", "The leader is not there", fmt.Sprintf("%s leads %q, and does not run any more. Another one follows when its lease has run out.", is.Leader, h.election)}}
 	}
-	heir := "whoever takes it"
-	if h.to != "" {
-		heir = h.to
+	if is.Leader != h.to {
+		h.tell(fmt.Sprintf("%s leads %s with the token %d, and is asked to hand over to %s", is.Leader, h.election, is.Term, cmp.Or(h.to, "whoever takes it")))
 	}
-	h.tell(fmt.Sprintf("%s leads %s with the token %d, and is asked to hand over to %s", is.Leader, h.election, is.Term, heir))
 	return h.from(ctx, replicas[at])
 }
 
@@ -132,6 +126,10 @@ func (h *handing) from(ctx context.Context, leader engine.Replica) error {
 	now := is.Election
 	switch is.Outcome {
 	case elections.Done:
+		if now.Leader == is.From {
+			h.tell(fmt.Sprintf("%s leads %s already, with the token %d", now.Leader, h.election, now.Term))
+			return nil
+		}
 		h.tell(fmt.Sprintf("%s leads %s now, with the token %d", now.Leader, h.election, now.Term))
 		return nil
 	case elections.Elsewhere, elections.Leaderless: // it has changed since
@@ -153,7 +151,7 @@ func (h *handing) ask(ctx context.Context, replicas []engine.Replica, round int)
 	answered := false
 	for i := range replicas {
 		r := replicas[(round+i)%len(replicas)]
-		within, cancel := context.WithTimeout(ctx, askWithin)
+		within, cancel := context.WithTimeout(ctx, h.within)
 		var all map[string]elections.Known
 		err := h.exec(within, r, &all, elections.AskLeaders(h.place.Election))
 		cancel()
