@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -91,21 +92,24 @@ func (e *Engine) socket() (*api.Client, error) {
 		address = "http://unix"
 	}
 	return api.NewClient(&api.Config{
-		Address: address, Region: c.Region, SecretID: token, HttpAuth: c.basicAuth(), Headers: c.headers(), HttpClient: &http.Client{Transport: transport},
+		Address: address, Region: c.Region, SecretID: token, HttpAuth: c.basicAuth(), Headers: c.headers(), HttpClient: &http.Client{Transport: transport, Timeout: handshake},
 	})
 }
+
+// handshake of a WebSocket may take this long, which no context bounds.
+const handshake = 10 * time.Second
 
 // notRun says why a command was not run.
 func (e *Engine) notRun(k topology.Key, r engine.Replica, container string, err error) error {
 	doing := fmt.Sprintf("run a command in the container %q of the allocation %s of %s", container, r.ID[:8], object(k))
 	text := body(err)
 	switch {
-	case (status(err) == http.StatusForbidden || strings.Contains(text, "Permission denied")) && e.known():
+	case (status(err) == http.StatusForbidden || text == permissionDenied) && e.known():
 		return &engine.NotPermittedError{
 			Container: container, Replica: "the allocation " + r.ID[:8] + " of " + object(k),
 			Right: "the capability alloc-exec in the namespace " + k.Namespace + " (alloc-node-exec, where the driver isolates no file system)", Err: errors.New(text),
 		}
-	case status(err) == http.StatusNotFound, strings.Contains(text, "Unknown allocation"), strings.Contains(text, "not running"), strings.Contains(text, "unknown task name"):
+	case status(err) == http.StatusNotFound, strings.Contains(text, "Unknown allocation"), strings.Contains(text, "not running"):
 		return fmt.Errorf("container %q of the allocation %s of %s: %w", container, r.ID[:8], object(k), engine.ErrNotRunning)
 	}
 	return e.fault(doing, err)
