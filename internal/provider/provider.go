@@ -96,7 +96,7 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 
 // DataSources of the provider.
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{manifest.New(Kinds()), leaders.New}
+	return []func() datasource.DataSource{manifest.New(Kinds()), leaders.New(Kinds())}
 }
 
 // Actions of the provider, which Terraform invokes since 1.14.

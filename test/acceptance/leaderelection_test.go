@@ -311,9 +311,7 @@ func TestLeaderElection(t *testing.T) {
 				s.Logf("killed: nobody wrote for %s", gap.Round(time.Millisecond))
 				_, name = s.leader(10 * time.Second)
 				s.follows(name, begun)
-				if backend == "engine" {
-					s.tells(name)
-				}
+				s.tells(name)
 
 				<-time.After(fastLease) // let all that was killed be there again
 				s.handsOver(l)

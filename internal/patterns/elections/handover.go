@@ -12,7 +12,11 @@ import (
 )
 
 // A Place is where an election is decided: among the replicas of a group, whose electors call it by a name without the group's.
-type Place struct{ Group, Election string }
+type Place struct {
+	Group, Election string
+	// Raft: the electors keep who leads to themselves.
+	Raft bool
+}
 
 // Places of an instance's elections, by the names that [Leaders] gives them.
 func Places(t *topology.Topology) (map[string]Place, error) {
@@ -32,12 +36,12 @@ func Places(t *topology.Topology) (map[string]Place, error) {
 			return nil, fmt.Errorf("the configuration of the electors of %q: %w", g.Name, err)
 		}
 		for _, name := range c.Elections {
-			all[prefix(g)+name] = Place{g.Name, name}
+			all[prefix(g)+name] = Place{g.Name, name, c.Backend.Raft != nil}
 		}
 		for set, shards := range c.Sets {
 			for shard := range shards {
 				name := set + "/" + strconv.Itoa(shard)
-				all[prefix(g)+name] = Place{g.Name, name}
+				all[prefix(g)+name] = Place{g.Name, name, c.Backend.Raft != nil}
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/electors"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
@@ -121,7 +122,7 @@ func (a *Action) Invoke(ctx context.Context, req action.InvokeRequest, resp *act
 	}
 	h := &handing{
 		engine: a.target.Engine, key: topology.Key{Namespace: m.Namespace.ValueString(), Name: m.Of.ValueString()},
-		election: m.Election.ValueString(), to: m.To.ValueString(), most: most, within: askWithin,
+		election: m.Election.ValueString(), to: m.To.ValueString(), most: most, within: electors.Within,
 		tell: func(text string) { resp.SendProgress(action.InvokeProgressEvent{Message: text}) },
 	}
 	err = a.handOver(ctx, h)

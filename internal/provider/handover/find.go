@@ -2,14 +2,12 @@ package handover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
-	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/electors"
 )
 
 // A fault is something wrong with an attribute of the action.
@@ -17,46 +15,28 @@ type fault struct{ at, summary, detail string }
 
 func (f *fault) Error() string { return f.at + ": " + f.detail }
 
-// find the instance by its record, whatever pattern it is of, and the place of the election in it.
+// find the instance, and the place of the election in it.
 func (a *Action) find(ctx context.Context, h *handing) error {
-	found := ""
-	for _, k := range a.kinds {
-		key := h.key
-		key.Pattern = k.Name
-		record, err := a.target.Engine.Lookup(ctx, key)
-		if errors.Is(err, engine.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		t, err := k.Recorded(record, a.target.Settings)
-		if err != nil {
-			return fmt.Errorf("pattern_%s: %w: apply it once with this version", k.Name, err)
-		}
-		places, err := elections.Places(t)
-		if err != nil {
-			return err
-		}
-		found = k.Name
-		if len(places) == 0 {
-			continue // where names are by pattern, another one may have the same
-		}
-		place, is := places[h.election]
-		if !is {
-			return &fault{"election", "No such election", fmt.Sprintf("pattern_%s %q has no election %q. It has: %s.", k.Name, h.key.Name, h.election, listed(slices.Sorted(maps.Keys(places))))}
-		}
-		h.topology, h.place = t, place
-		return nil
+	found, err := electors.Find(ctx, a.target.Engine, a.kinds, a.target.Settings, h.key)
+	if err != nil {
+		return err
 	}
-	if found != "" {
-		return &fault{"of", "No elections", fmt.Sprintf("pattern_%s %q has no elections: name some in its elections or election_sets, and apply it.", found, h.key.Name)}
+	if found.Kind == "" {
+		where := "the provider's namespace"
+		if h.key.Namespace != "" {
+			where = "the namespace " + h.key.Namespace
+		}
+		return &fault{"of", "No such instance", fmt.Sprintf("there is no instance %q in %s of %s. Give the name of one that was applied, and its namespace if it is another one.", h.key.Name, where, a.target.Engine.Name())}
 	}
-	where := "the provider's namespace"
-	if h.key.Namespace != "" {
-		where = "the namespace " + h.key.Namespace
+	if len(found.Places) == 0 {
+		return &fault{"of", "No elections", fmt.Sprintf("pattern_%s %q has no elections: name some in its elections or election_sets, and apply it.", found.Kind, h.key.Name)}
 	}
-	return &fault{"of", "No such instance", fmt.Sprintf("there is no instance %q in %s of %s. Give the name of one that was applied, and its namespace if it is another one.", h.key.Name, where, a.target.Engine.Name())}
+	place, is := found.Places[h.election]
+	if !is {
+		return &fault{"election", "No such election", fmt.Sprintf("pattern_%s %q has no election %q. It has: %s.", found.Kind, h.key.Name, h.election, listed(slices.Sorted(maps.Keys(found.Places))))}
+	}
+	h.topology, h.place = found.Topology, place
+	return nil
 }
 
 // mostListed names, of which there may be thousands.

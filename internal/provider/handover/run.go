@@ -1,10 +1,8 @@
 package handover
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,18 +11,13 @@ import (
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/electors"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// runner is what handing over needs of an engine.
-type runner interface {
-	Replicas(ctx context.Context, t *topology.Topology, group, container string) ([]engine.Replica, error)
-	Exec(ctx context.Context, t *topology.Topology, r engine.Replica, container string, command ...string) (*engine.Ran, error)
-}
-
 // handing is one hand-over.
 type handing struct {
-	engine       runner
+	engine       electors.Runner
 	key          topology.Key
 	election, to string
 	most, within time.Duration // of all, and of the answer who leads
@@ -33,9 +26,6 @@ type handing struct {
 	topology *topology.Topology
 	place    elections.Place
 }
-
-// Who leads is asked of one elector after the other, each of which has this long: its replica may be frozen, or its node gone.
-const askWithin = 10 * time.Second
 
 // between two rounds.
 const pause = 500 * time.Millisecond
@@ -117,7 +107,7 @@ func (h *handing) try(ctx context.Context, round int) error {
 // from the replica that leads.
 func (h *handing) from(ctx context.Context, leader engine.Replica) error {
 	var is elections.HandedOver
-	if err := h.exec(ctx, leader, &is, elections.HandOver(h.place.Election, h.to)); err != nil {
+	if err := electors.Ask(ctx, h.engine, h.topology, leader, &is, elections.HandOver(h.place.Election, h.to)); err != nil {
 		if errors.Is(err, engine.ErrNotRunning) {
 			return &passingError{err}
 		}
@@ -145,46 +135,21 @@ func (h *handing) from(ctx context.Context, leader engine.Replica) error {
 	return fmt.Errorf("the elector of %s gives the answer %q, which this version does not know", leader.Name, is.Outcome)
 }
 
-// ask one elector after the other who leads, in each round another one first. It may not be told, or only by some.
-func (h *handing) ask(ctx context.Context, replicas []engine.Replica, round int) (elections.Known, error) {
-	var failed error
-	answered := false
-	for i := range replicas {
-		r := replicas[(round+i)%len(replicas)]
-		within, cancel := context.WithTimeout(ctx, h.within)
-		var all map[string]elections.Known
-		err := h.exec(within, r, &all, elections.AskLeaders(h.place.Election))
-		cancel()
-		var denied *engine.NotPermittedError
-		switch is := all[h.place.Election]; {
-		case errors.As(err, &denied):
-			return is, err
-		case err != nil:
-			failed = cmp.Or(failed, err)
-		case is.Leader != "":
-			return is, nil
-		default:
-			answered = true
-		}
+// ask who leads, in each round another elector first: not all of them may know.
+func (h *handing) ask(ctx context.Context, replicas []engine.Replica, round int) (is elections.Known, err error) {
+	first := round % len(replicas)
+	err = electors.Leaders(ctx, h.engine, h.topology, slices.Concat(replicas[first:], replicas[:first]), h.within, func(all map[string]elections.Known) bool {
+		is = all[h.place.Election]
+		return is.Leader != ""
+	}, h.place.Election)
+	var denied *engine.NotPermittedError
+	switch {
+	case errors.As(err, &denied):
+		return is, err
+	case err != nil:
+		return is, &passingError{err}
+	case is.Leader == "":
+		return is, &passingError{&fault{"election", "Nobody leads", fmt.Sprintf("nobody leads %q now. See whether its replicas are ready, and with campaign = \"app\" whether their applications stand for it.", h.election)}}
 	}
-	if failed != nil && !answered {
-		return elections.Known{}, &passingError{failed}
-	}
-	return elections.Known{}, &passingError{&fault{"election", "Nobody leads", fmt.Sprintf("nobody leads %q now. See whether its replicas are ready, and with campaign = \"app\" whether their applications stand for it.", h.election)}}
-}
-
-// exec a command of the elector's program in a replica, which prints JSON whether it succeeds or not.
-func (h *handing) exec(ctx context.Context, r engine.Replica, into any, command []string) error {
-	ran, err := h.engine.Exec(ctx, h.topology, r, elections.ContainerName, command...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("the elector of %s has not answered in time: it may be frozen, or its node away", r.Name)
-		}
-		return err
-	}
-	if json.Unmarshal(ran.Stdout, into) != nil {
-		said := bytes.TrimSpace(slices.Concat(ran.Stdout, ran.Stderr))
-		return fmt.Errorf("the elector of %s cannot be asked (status %d; its image may be of an earlier version, which the next apply replaces): %s", r.Name, ran.Status, said[:min(len(said), 1000)])
-	}
-	return nil
+	return is, nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// electors are those of an instance, by what they are called.
-type electors struct {
+// fakes are the electors of an instance, by what they are called.
+type fakes struct {
 	names  []string
 	leader string
 	term   uint64
@@ -28,7 +28,7 @@ type electors struct {
 	asked              []string
 }
 
-func (e *electors) Replicas(_ context.Context, _ *topology.Topology, group, container string) (all []engine.Replica, err error) {
+func (e *fakes) Replicas(_ context.Context, _ *topology.Topology, group, container string) (all []engine.Replica, err error) {
 	if group != "main" || container != elections.ContainerName {
 		return nil, engine.ErrNotFound
 	}
@@ -38,7 +38,7 @@ func (e *electors) Replicas(_ context.Context, _ *topology.Topology, group, cont
 	return all, nil
 }
 
-func (e *electors) Exec(ctx context.Context, _ *topology.Topology, r engine.Replica, _ string, command ...string) (*engine.Ran, error) {
+func (e *fakes) Exec(ctx context.Context, _ *topology.Topology, r engine.Replica, _ string, command ...string) (*engine.Ran, error) {
 	e.asked = append(e.asked, r.Name+" "+command[1])
 	switch {
 	case e.denied != nil:
@@ -92,26 +92,26 @@ func TestHandOver(t *testing.T) {
 	three := []string{"web-0", "web-1", "web-2"}
 	for _, c := range []struct {
 		name string
-		of   electors
+		of   fakes
 		to   string
 		// leader in the end; or what is wrong, and with which attribute.
 		leader, at, says string
 	}{
-		{"to whoever takes it", electors{names: three, leader: "web-1"}, "", "web-0", "", "web-0 leads one now, with the token 8"},
-		{"to one by its name", electors{names: three, leader: "web-1"}, "web-2", "web-2", "", "asked to hand over to web-2"},
-		{"to the one that leads", electors{names: three, leader: "web-1"}, "web-1", "web-1", "", "web-1 leads one already, with the token 7"},
-		{"past one that is frozen", electors{names: three, leader: "web-1", hung: []string{"web-0"}}, "web-2", "web-2", "", ""},
-		{"past one that knows nothing new", electors{names: three, leader: "web-1", stale: map[string]string{"web-0": "web-2"}}, "web-2", "web-2", "", ""},
-		{"past one that names a leader that is gone", electors{names: three, leader: "web-1", stale: map[string]string{"web-0": "web-9"}}, "web-2", "web-2", "", "trying again"},
-		{"to one that there is not", electors{names: three, leader: "web-1"}, "web-7", "web-1", "to", "These do: web-0, web-1, web-2"},
-		{"to one that is not ready", electors{names: three, leader: "web-1", unready: []string{"web-2"}}, "web-2", "web-1", "to", "web-2 is not ready to lead"},
-		{"where no other is ready", electors{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}}, "", "web-1", "election", "it leads again"},
-		{"where nobody leads", electors{names: three}, "", "", "election", "nobody leads"},
-		{"where there is no other", electors{names: three[:1], leader: "web-0"}, "", "web-0", "of", "only web-0 runs"},
-		{"where none runs", electors{}, "", "", "of", "no elector"},
-		{"where the leader is frozen", electors{names: three, leader: "web-1", hung: []string{"web-1"}}, "", "web-1", "", "the elector of web-1 has not answered in time"},
-		{"of electors that are too old", electors{names: three, leader: "web-1", old: three}, "", "web-1", "", "earlier version"},
-		{"without the right", electors{names: three, leader: "web-1", denied: &engine.NotPermittedError{Right: "exec", Err: errors.New("no")}}, "", "web-1", "", "lack a right: exec"},
+		{"to whoever takes it", fakes{names: three, leader: "web-1"}, "", "web-0", "", "web-0 leads one now, with the token 8"},
+		{"to one by its name", fakes{names: three, leader: "web-1"}, "web-2", "web-2", "", "asked to hand over to web-2"},
+		{"to the one that leads", fakes{names: three, leader: "web-1"}, "web-1", "web-1", "", "web-1 leads one already, with the token 7"},
+		{"past one that is frozen", fakes{names: three, leader: "web-1", hung: []string{"web-0"}}, "web-2", "web-2", "", ""},
+		{"past one that knows nothing new", fakes{names: three, leader: "web-1", stale: map[string]string{"web-0": "web-2"}}, "web-2", "web-2", "", ""},
+		{"past one that names a leader that is gone", fakes{names: three, leader: "web-1", stale: map[string]string{"web-0": "web-9"}}, "web-2", "web-2", "", "trying again"},
+		{"to one that there is not", fakes{names: three, leader: "web-1"}, "web-7", "web-1", "to", "These do: web-0, web-1, web-2"},
+		{"to one that is not ready", fakes{names: three, leader: "web-1", unready: []string{"web-2"}}, "web-2", "web-1", "to", "web-2 is not ready to lead"},
+		{"where no other is ready", fakes{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}}, "", "web-1", "election", "it leads again"},
+		{"where nobody leads", fakes{names: three}, "", "", "election", "nobody leads"},
+		{"where there is no other", fakes{names: three[:1], leader: "web-0"}, "", "web-0", "of", "only web-0 runs"},
+		{"where none runs", fakes{}, "", "", "of", "no elector"},
+		{"where the leader is frozen", fakes{names: three, leader: "web-1", hung: []string{"web-1"}}, "", "web-1", "", "the elector of web-1 has not answered in time"},
+		{"of electors that are too old", fakes{names: three, leader: "web-1", old: three}, "", "web-1", "", "earlier version"},
+		{"without the right", fakes{names: three, leader: "web-1", denied: &engine.NotPermittedError{Right: "exec", Err: errors.New("no")}}, "", "web-1", "", "lack a right: exec"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
