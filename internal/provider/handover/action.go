@@ -64,7 +64,7 @@ func (a *Action) Schema(_ context.Context, _ action.SchemaRequest, resp *action.
 		Attributes: map[string]schema.Attribute{
 			"of":        schema.StringAttribute{Required: true, MarkdownDescription: "Name of the instance, of whatever pattern."},
 			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "Namespace of the engine. Default: the provider's."},
-			"election":  schema.StringAttribute{Required: true, MarkdownDescription: "Name of the election; one of a set is `SET/SHARD`. In patterns of several groups it begins with `GROUP-`, as in the data source `pattern_leaders`."},
+			"election":  schema.StringAttribute{Required: true, MarkdownDescription: "Name of the election; one of a set is `SET/SHARD`, and may be given back later, since a set is shared out evenly. In patterns of several groups it begins with `GROUP-`, as in the data source `pattern_leaders`."},
 			"to":        schema.StringAttribute{Optional: true, MarkdownDescription: "The replica that is to lead, by the name that the data source `pattern_leaders` lists (`PATTERN_MEMBER` in it). If it leads already, nothing is done. Default: whoever takes it."},
 			"timeout":   schema.StringAttribute{Optional: true, MarkdownDescription: "Until another one leads. Default: `1m`."},
 		},
