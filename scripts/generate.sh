@@ -5,5 +5,12 @@
 command -v terraform >/dev/null || die "missing: terraform. The provider is asked for its schemas through it."
 terraform fmt -recursive examples >/dev/null
 log=$BUILD/generate.log
-"$BUILD/bin/tfplugindocs" generate --provider-name pattern --rendered-provider-name Pattern >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-"$BUILD/bin/tfplugindocs" validate --provider-name pattern >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go build -o "$work/terraform-provider-pattern" .
+printf 'terraform {\n  required_providers {\n    pattern = { source = "container-patterns/pattern" }\n  }\n}\n' >"$work/main.tf"
+printf 'provider_installation {\n  dev_overrides { "container-patterns/pattern" = "%s" }\n  direct {}\n}\n' "$work" >"$work/cli.tfrc"
+TF_CLI_CONFIG_FILE=$work/cli.tfrc terraform -chdir="$work" providers schema -json | go run ./scripts/schemas >"$work/schemas.json"
+for what in generate validate; do
+  "$BUILD/bin/tfplugindocs" $what --provider-name pattern --providers-schema "$work/schemas.json" $([ $what = validate ] || echo --rendered-provider-name Pattern) >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+done

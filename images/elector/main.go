@@ -5,9 +5,13 @@
 //
 //	elector [-config FILE] [-check] [-version]
 //	elector leave [FILE]
+//	elector leaders [-config FILE] [ELECTION...]
+//	elector hand-over [-config FILE] [-to MEMBER] ELECTION
 //
-// The second asks the elector that runs with a configuration to hand over whatever it leads (POST /v1/leave), and waits until it
-// has: engines call it before they end a replica.
+// The others ask the elector that runs with a configuration. leave lets it hand over whatever it leads (POST /v1/leave), and waits until
+// it has: engines call it before they end a replica. leaders prints who leads, as JSON by the names of elections. hand-over lets it
+// resign from an election, waits until another member leads (-to MEMBER: that one), and prints what has come of it (api.HandOver); the
+// status is 0 if another one leads, and 1 otherwise: it does not lead itself, or nobody is ready to follow.
 //
 // # What it promises
 //
@@ -73,12 +77,21 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "leave" {
-		if err := wire.Leave(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	if len(os.Args) > 1 {
+		if command, is := commands[os.Args[1]]; is {
+			if err := command(os.Args[2:]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	image.Main(wire.Definition())
+}
+
+// commands that ask an elector which runs.
+var commands = map[string]func(args []string) error{
+	"leave":     wire.Leave,
+	"leaders":   func(args []string) error { return wire.Leaders(args, os.Stdout) },
+	"hand-over": func(args []string) error { return wire.HandOver(args, os.Stdout) },
 }

@@ -53,6 +53,14 @@ type Engine interface {
 	// elections, or electors that keep them themselves.
 	Elections(ctx context.Context, key topology.Key) (map[string][]byte, error)
 
+	// Replicas of a group in which a container runs now, by their names; those that are to end are left out. None is no error.
+	Replicas(ctx context.Context, t *topology.Topology, group, container string) ([]Replica, error)
+
+	// Exec runs a command, of which the first is a path, in a container of a replica, without input, and waits until it ends. That it
+	// ends with another status than 0 is no error. Where the credentials do not permit it: *NotPermittedError; where the replica is
+	// not there any more, or the container does not run: ErrNotRunning.
+	Exec(ctx context.Context, t *topology.Topology, r Replica, container string, command ...string) (*Ran, error)
+
 	// Delete removes all that the instance made and waits until it is gone. Persistent volumes stay unless their
 	// DeleteWithInstance was set. No instance is no error. At the end of ctx: *RemainsError.
 	Delete(ctx context.Context, key topology.Key) error

@@ -1,16 +1,18 @@
-// Package provider is the provider as Terraform sees it: its configuration, and the resources, data sources and functions
-// that it offers.
+// Package provider is the provider as Terraform sees it: its configuration, and the resources, data sources, actions and
+// functions that it offers.
 package provider
 
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/functions"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/handover"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/leaderelection"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/leaders"
@@ -43,6 +45,7 @@ type Options struct {
 }
 
 var (
+	_ provider.ProviderWithActions        = (*Provider)(nil)
 	_ provider.ProviderWithFunctions      = (*Provider)(nil)
 	_ provider.ProviderWithValidateConfig = (*Provider)(nil)
 )
@@ -79,7 +82,7 @@ func (p *Provider) Configure(_ context.Context, req provider.ConfigureRequest, r
 		return
 	}
 	target := c.target(unknown, p.version, p.options)
-	resp.ResourceData, resp.DataSourceData = target, target
+	resp.ResourceData, resp.DataSourceData, resp.ActionData = target, target, target
 }
 
 // Resources of the provider: one for each pattern.
@@ -93,7 +96,12 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 
 // DataSources of the provider.
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{manifest.New(Kinds()), leaders.New}
+	return []func() datasource.DataSource{manifest.New(Kinds()), leaders.New(Kinds())}
+}
+
+// Actions of the provider, which Terraform invokes since 1.14.
+func (p *Provider) Actions(context.Context) []func() action.Action {
+	return []func() action.Action{handover.New(Kinds())}
 }
 
 // Functions of the provider.

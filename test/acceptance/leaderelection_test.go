@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -215,6 +216,55 @@ func (s *stage) tells(name string) {
 	assert.Contains(s, string(reader.raw("output", "-raw", "members")), name)
 }
 
+// handsOver by the action, to one by its name and to whoever takes it, and is refused what cannot be.
+func (s *stage) handsOver(l *ledger) {
+	s.Helper()
+	_, name := s.leader(10 * time.Second)
+	var names []string
+	eventually(s.T, 30*time.Second, func() bool {
+		names = nil
+		for _, r := range s.replicas(s.T, "writer") {
+			if is, ok := hear(r.Address); ok {
+				names = append(names, is.Name)
+			}
+		}
+		return len(names) == 3
+	}, "all of them run again")
+	heir := names[(slices.Index(names, name)+1)%3]
+	of := object{"of": "writer", "election": "one", "to": heir}
+
+	begun := time.Now()
+	progress, wrong := s.invoke("pattern_hand_over", of)
+	require.Empty(s, wrong)
+	assert.Contains(s, strings.Join(progress, "\n"), heir+" leads one now, with the token ")
+	_, now := s.leader(10 * time.Second)
+	assert.Equal(s, heir, now)
+	eventually(s.T, 10*time.Second, func() bool { e, ok := l.last(begun); return ok && e.by == heir }, "%s writes", heir)
+	gap, _ := l.gap(begun)
+	s.Logf("handed over: nobody wrote for %s", gap.Round(time.Millisecond))
+	assert.Less(s, gap, fastLease, "nobody had to wait for a lease")
+
+	progress, wrong = s.invoke("pattern_hand_over", of)
+	require.Empty(s, wrong)
+	assert.Contains(s, strings.Join(progress, "\n"), heir+" leads one already")
+
+	_, wrong = s.invoke("pattern_hand_over", object{"of": "writer", "election": "one"})
+	require.Empty(s, wrong)
+	_, now = s.leader(10 * time.Second)
+	assert.NotEqual(s, heir, now)
+
+	for _, c := range []struct{ at, to, says string }{
+		{"of", "ledger", `there is no instance "ledger"`}, {"election", "two", "It has: one."}, {"to", "nobody", "These do: "}, {"timeout", "soon", "must be a duration"},
+	} {
+		_, wrong := s.invoke("pattern_hand_over", with(of, object{c.at: c.to}))
+		if assert.Len(s, wrong, 1, c.at) {
+			s.Log(wrong[0].Summary, ": ", wrong[0].Detail)
+			assert.Equal(s, `AttributeName("`+c.at+`")`, wrong[0].Attribute.String())
+			assert.Contains(s, wrong[0].Detail, c.says)
+		}
+	}
+}
+
 func TestLeaderElection(t *testing.T) {
 	for _, backend := range []string{"engine", "raft"} {
 		t.Run(backend, func(t *testing.T) {
@@ -261,12 +311,12 @@ func TestLeaderElection(t *testing.T) {
 				s.Logf("killed: nobody wrote for %s", gap.Round(time.Millisecond))
 				_, name = s.leader(10 * time.Second)
 				s.follows(name, begun)
-				if backend == "engine" {
-					s.tells(name)
-				}
+				s.tells(name)
+
+				<-time.After(fastLease) // let all that was killed be there again
+				s.handsOver(l)
 
 				// A new revision: whoever leads hands over before it ends.
-				<-time.After(fastLease) // let all that was killed be there again
 				begun = time.Now()
 				v := visit(s.T, "http://"+s.reached("writer-one")[0]+"/")
 				w["main"].(object)["env"].(object)["REVISION"] = "2"

@@ -68,3 +68,29 @@ type Old struct {
 
 // HeaderToken is where a client of a resource that checks tokens says its own: TERM, decimal.
 const HeaderToken = "Fencing-Token"
+
+// HandOver is what has come of an election that an elector was asked to hand over by its command ("elector hand-over").
+type HandOver struct {
+	Outcome Outcome `json:"outcome"`
+	// From is who has led before.
+	From string `json:"from,omitempty"`
+	// Election as it is now.
+	Election Election `json:"election"`
+}
+
+// Outcome of a hand-over.
+type Outcome string
+
+// Outcomes.
+const (
+	// HandedOver: another one leads, or the one that was wished for did already.
+	HandedOver Outcome = "handed-over"
+	// Elsewhere: another one leads than the elector that was asked; nothing has changed.
+	Elsewhere Outcome = "elsewhere"
+	// Leaderless: nobody leads, or nobody for certain; nothing has changed.
+	Leaderless Outcome = "leaderless"
+	// Unready: the member that was wished for is not there, or not ready; nothing has changed.
+	Unready Outcome = "unready"
+	// Unfollowed: the leader has resigned, and nobody else has taken over: it leads again, or nobody does yet.
+	Unfollowed Outcome = "unfollowed"
+)

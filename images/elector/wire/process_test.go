@@ -123,6 +123,7 @@ type member struct {
 	*imagetest.Process
 	t                   *testing.T
 	name, base, service string
+	file                string // of its configuration
 
 	mu    sync.Mutex
 	told  []string
@@ -177,7 +178,9 @@ func start(t *testing.T, nomad, name string) *member {
 		Relay:     config.Relay{Peer: peer, Drain: config.Duration(500 * time.Millisecond), Services: map[string]config.Service{"web": {Election: "one", Listen: m.service, Target: app.Addr().String()}}},
 	}
 	c.Management.Address = "127.0.0.1:0"
-	m.Process = imagetest.Start(t, elector(t, c, nomad))
+	cmd := elector(t, c, nomad)
+	m.file = cmd.Args[2]
+	m.Process = imagetest.Start(t, cmd)
 	return m
 }
 

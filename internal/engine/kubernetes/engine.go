@@ -8,6 +8,7 @@
 //     secrets, persistentvolumeclaims, statefulsets, jobs, serviceaccounts, roles, rolebindings, poddisruptionbudgets
 //   - list, watch, patch: pods; get: pods/log; list, watch: events. Without these, failures show later and with less, and no
 //     log is read.
+//   - create: pods/exec, to hand over elections (and get, where the way to the API knows WebSockets only). Nothing else needs it.
 //   - in the whole cluster, list: nodes, for the addresses of node ports; get, create: priorityclasses, for priorities.
 //     Without these, there are no such addresses, and somebody else must make the classes.
 package kubernetes

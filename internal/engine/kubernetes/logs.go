@@ -7,8 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
@@ -25,15 +23,9 @@ func (e *Engine) Tail(ctx context.Context, t *topology.Topology, group, containe
 		return nil, err
 	}
 	key := c.key(t.Key())
-	list, err := again(ctx, func() (*unstructured.UnstructuredList, error) {
-		return c.dynamic.Resource(pods).Namespace(key.Namespace).List(ctx, metav1.ListOptions{LabelSelector: instanceSelector(key) + "," + labelGroup + "=" + group})
-	})
+	all, err := c.podsOf(ctx, key, group)
 	if err != nil {
-		return nil, c.explain(fmt.Errorf("list the Pods of %s/%s: %w", key.Namespace, key.Name, err))
-	}
-	var all []*corev1.Pod
-	for i := range list.Items {
-		all = append(all, typed[corev1.Pod](&list.Items[i]))
+		return nil, err
 	}
 	p := newestRunning(all, container)
 	if p == nil {
@@ -52,11 +44,7 @@ func (e *Engine) Tail(ctx context.Context, t *topology.Topology, group, containe
 // newestRunning is the Pod that was made last of those in which a container runs; one that is to end is worse than any
 // other.
 func newestRunning(all []*corev1.Pod, container string) *corev1.Pod {
-	all = slices.DeleteFunc(all, func(p *corev1.Pod) bool {
-		return p == nil || !slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
-			return s.Name == container && s.State.Running != nil
-		})
-	})
+	all = slices.DeleteFunc(all, func(p *corev1.Pod) bool { return p == nil || !runs(p, container) })
 	if len(all) == 0 {
 		return nil
 	}

@@ -73,12 +73,8 @@ func (e *Engine) connect() (*api.Client, error) {
 	if c.WrapTransport != nil {
 		rt = c.WrapTransport(rt)
 	}
-	headers := http.Header{"User-Agent": {userAgent(c.Version)}}
-	for k, v := range c.Headers {
-		headers.Set(k, v)
-	}
 	client, err := api.NewClient(&api.Config{
-		Address: c.Address, Region: c.Region, HttpAuth: c.basicAuth(), Headers: headers,
+		Address: c.Address, Region: c.Region, HttpAuth: c.basicAuth(), Headers: c.headers(),
 		HttpClient: &http.Client{Transport: &signed{next: rt, config: c}},
 	})
 	if err != nil {
@@ -89,6 +85,15 @@ func (e *Engine) connect() (*api.Client, error) {
 }
 
 const maxConnections = 80
+
+// headers of all requests.
+func (c Config) headers() http.Header {
+	h := http.Header{"User-Agent": {userAgent(c.Version)}}
+	for k, v := range c.Headers {
+		h.Set(k, v)
+	}
+	return h
+}
 
 func userAgent(version string) string {
 	return strings.TrimSuffix("terraform-provider-pattern/"+version, "/")

@@ -33,7 +33,8 @@
 //   - Volumes of stable replicas are made by the provider, so a stable group with its own is not an autoscaler's.
 //   - A client of Nomad kills after 30 seconds at the latest, unless its max_kill_timeout says otherwise.
 //
-// The token needs, in the instance's namespace: submit-job, read-job, list-jobs, read-logs, and all of variables below
+// The token needs, in the instance's namespace: submit-job, read-job, list-jobs, read-logs, alloc-exec to hand over elections
+// (alloc-node-exec where the driver isolates no file system), and all of variables below
 // nomad/jobs/; host-volume-create, -read and -delete for volumes made on demand; node read, unless the configuration says
 // what a core is; and to be a management token where policies are needed: for grants, and to read variables of others.
 package nomad

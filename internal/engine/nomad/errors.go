@@ -59,7 +59,7 @@ func (e *Engine) fault(doing string, err error) error {
 	}
 	text := body(err)
 	switch code := status(err); {
-	case code == http.StatusForbidden:
+	case code == http.StatusForbidden, text == permissionDenied:
 		if token, _ := c.token(); token == "" {
 			return blame("token", "Nomad wants a token", "ACLs are on at %s, and there is no token: set nomad.token or NOMAD_TOKEN", c.Address)
 		}
@@ -91,6 +91,9 @@ func (e *Engine) fault(doing string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
+
+// permissionDenied is what Nomad says over a WebSocket, which has no status.
+const permissionDenied = "Permission denied"
 
 // known asks who the token is, because Nomad refuses a request with an unknown token in the same words as one with a token
 // that may not do it.

@@ -27,16 +27,10 @@ func (e *Engine) Tail(ctx context.Context, t *topology.Topology, group, containe
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.connect()
+	k := e.resolve(t.Key())
+	allocs, err := e.running(ctx, k, group)
 	if err != nil {
 		return nil, err
-	}
-	k := e.resolve(t.Key())
-	q := e.query(ctx, k.Namespace)
-	q.Filter = fmt.Sprintf("JobID == %q and TaskGroup == %q and ClientStatus == %q", k.Name, group, api.AllocClientStatusRunning)
-	allocs, _, err := c.Allocations().List(q)
-	if err != nil {
-		return nil, e.fault("list the allocations of "+object(k), err)
 	}
 	newest := newestRunning(allocs, container)
 	if newest == nil {

@@ -81,16 +81,20 @@ func (b *builder) field(g *topology.Group, e topology.Env) string {
 	case topology.FieldReached:
 		return "${NOMAD_HOST_ADDR_" + label(e.Port) + "}"
 	case topology.FieldName:
-		name := b.t.Name
-		if g.Name != "main" {
-			name += "-" + g.Name
-		}
-		if g.Identity == topology.Interchangeable {
-			return name + "-${NOMAD_SHORT_ALLOC_ID}"
-		}
-		return name + "-${NOMAD_ALLOC_INDEX}"
+		return fieldName(b.t, g)
 	}
 	return fields[e.Field]
+}
+
+func fieldName(t *topology.Topology, g *topology.Group) string {
+	name := t.Name
+	if g.Name != "main" {
+		name += "-" + g.Name
+	}
+	if g.Identity == topology.Interchangeable {
+		return name + "-${NOMAD_SHORT_ALLOC_ID}"
+	}
+	return name + "-${NOMAD_ALLOC_INDEX}"
 }
 
 var fields = map[topology.Field]string{

@@ -3,6 +3,7 @@ package elections_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +12,7 @@ import (
 	"github.com/container-patterns/terraform-provider-pattern/images/elector/config"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
+	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/leaderelection"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/scattergather"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/sidecar"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/workqueue"
@@ -69,6 +71,26 @@ func TestElectionsInOtherPatterns(t *testing.T) {
 			assert.Equal(t, g.Grants[len(g.Grants)-1].Names, is.Records())
 			assert.Equal(t, top.Name, is.Backend.Engine.Instance)
 			assert.Len(t, is.Relay.Services, 1, "of the developer's ports alone")
+
+			places, err := elections.Places(top)
+			require.NoError(t, err)
+			assert.Equal(t, elections.Place{Group: c.group, Election: "one"}, places[strings.TrimSuffix(c.record, "election-one")+"one"], "%v", places)
 		})
 	}
+}
+
+func TestPlacesOfElections(t *testing.T) {
+	spec := &leaderelection.Spec{}
+	require.NoError(t, json.Unmarshal([]byte(`{
+		"name": "web", "replicas": 3, "identity": "stable", "main": {"image": "web:1"}, "elections": {"one": {}}, "election_sets": {"part": {"shards": 2}},
+		"elector": {"backend": "raft"}
+	}`), spec))
+	require.Empty(t, spec.Validate())
+	places, err := elections.Places(spec.Topology(patternstest.Settings))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]elections.Place{
+		"one":    {Group: "main", Election: "one", Raft: true},
+		"part/0": {Group: "main", Election: "part/0", Raft: true},
+		"part/1": {Group: "main", Election: "part/1", Raft: true},
+	}, places)
 }

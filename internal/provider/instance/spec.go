@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/container-patterns/terraform-provider-pattern/internal/engine"
 	"github.com/container-patterns/terraform-provider-pattern/internal/fault"
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/value"
@@ -114,4 +115,20 @@ func (k Kind) Topology(raw tftypes.Value, s patterns.Settings) (*topology.Topolo
 	t := w.spec.Topology(s)
 	t.Spec = w.record
 	return t, nil, nil
+}
+
+// Recorded gives the topology of an instance that was found by its record.
+func (k Kind) Recorded(r *engine.Record, s patterns.Settings) (*topology.Topology, error) {
+	var all map[string]any
+	if err := json.Unmarshal(r.Spec, &all); err != nil {
+		return nil, fmt.Errorf("the specification that it carries is not readable: %w", err)
+	}
+	delete(all, "timeouts")
+	spec, err := k.decode(all)
+	if err != nil {
+		return nil, fmt.Errorf("the specification that it carries was written by another version of the provider: %w", err)
+	}
+	t := spec.Topology(s)
+	t.Spec, t.Namespace = r.Spec, r.Key.Namespace
+	return t, nil
 }

@@ -3,6 +3,7 @@ package leaders
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -10,17 +11,23 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/container-patterns/terraform-provider-pattern/internal/patterns/elections"
+	"github.com/container-patterns/terraform-provider-pattern/internal/provider/electors"
 	"github.com/container-patterns/terraform-provider-pattern/internal/provider/instance"
 	"github.com/container-patterns/terraform-provider-pattern/internal/topology"
 )
 
-// DataSource reads what electors share.
-type DataSource struct{ target instance.Target }
+// DataSource reads what electors share, and asks those that share it with nobody else.
+type DataSource struct {
+	kinds  []instance.Kind
+	target instance.Target
+}
 
 var _ datasource.DataSourceWithConfigure = (*DataSource)(nil)
 
-// New DataSource.
-func New() datasource.DataSource { return &DataSource{} }
+// New gives the constructor of the data source of instances of these patterns.
+func New(kinds []instance.Kind) func() datasource.DataSource {
+	return func() datasource.DataSource { return &DataSource{kinds: kinds} }
+}
 
 // model of the data source.
 type model struct {
@@ -43,8 +50,8 @@ func (d *DataSource) Metadata(_ context.Context, req datasource.MetadataRequest,
 // Schema of the data source.
 func (d *DataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Who leads the elections of an instance, as its electors have written it last. To hand over, ask an elector: `POST /v1/elections/NAME/resign?to=MEMBER` from within the leader's group. " +
-			"With `elector.backend = \"raft\"` the electors keep this to themselves, and nothing is known here.",
+		MarkdownDescription: "Who leads the elections of an instance, as its electors have written it last. To hand over, there is the action `pattern_hand_over`. " +
+			"With `elector.backend = \"raft\"` the electors keep it to themselves, and one of them is asked by a command in its container: the provider's credentials need `create` on `pods/exec` (Kubernetes) or the capability `alloc-exec` (Nomad); without it there is a warning, and nothing is known.",
 		Attributes: map[string]schema.Attribute{
 			"name":      schema.StringAttribute{Required: true, MarkdownDescription: "Name of the instance, of whatever pattern."},
 			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "Namespace of the engine. Default: the provider's."},
@@ -93,9 +100,56 @@ func (d *DataSource) Read(ctx context.Context, req datasource.ReadRequest, resp 
 	for name, l := range found {
 		m.Leaders[name] = leader{l.Member, int64(l.Term)}
 	}
-	if len(records) == 0 {
+	if err := d.ask(ctx, key, &m); err != nil {
+		resp.Diagnostics.AddAttributeWarning(path.Root("name"), "Electors cannot be asked", "Of "+m.Name+" it is not known who leads what its electors keep to themselves (elector.backend = \"raft\"): "+err.Error()+".")
+	} else if len(records) == 0 && len(m.Leaders) == 0 {
+		resp.Diagnostics.AddAttributeWarning(path.Root("name"), "No elections", "There is no instance \""+m.Name+"\" with elections, or none of its electors has run yet.")
+	}
+	if m.Members == nil {
 		m.Members = []string{}
-		resp.Diagnostics.AddAttributeWarning(path.Root("name"), "No elections", "There is no instance \""+m.Name+"\" with elections, or its electors keep them to themselves (elector.backend = \"raft\").")
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+}
+
+// ask the electors that keep to themselves who leads. Who takes part are the replicas whose electors run.
+func (d *DataSource) ask(ctx context.Context, key topology.Key, m *model) error {
+	i, err := electors.Find(ctx, d.target.Engine, d.kinds, d.target.Settings, key)
+	if err != nil {
+		return err
+	}
+	asked := map[string]bool{} // groups
+	for _, p := range i.Places {
+		if !p.Raft || asked[p.Group] {
+			continue
+		}
+		asked[p.Group] = true
+		replicas, err := d.target.Engine.Replicas(ctx, i.Topology, p.Group, elections.ContainerName)
+		if err != nil {
+			return err
+		}
+		for _, r := range replicas {
+			m.Members = append(m.Members, r.Name)
+		}
+		all := map[string]elections.Known{}
+		err = electors.Leaders(ctx, d.target.Engine, i.Topology, replicas, electors.Within, func(answer map[string]elections.Known) bool {
+			settled := true
+			for name, is := range answer {
+				if was, known := all[name]; !known || is.Term > was.Term || is.Term == was.Term && was.Leader == "" {
+					all[name] = is
+				}
+				settled = settled && all[name].Leader != ""
+			}
+			return settled // else another one may know more
+		})
+		if err != nil {
+			return err
+		}
+		for name, at := range i.Places {
+			if is, known := all[at.Election]; known && at.Group == p.Group {
+				m.Leaders[name] = leader{is.Leader, int64(is.Term)}
+			}
+		}
+	}
+	slices.Sort(m.Members)
+	return nil
 }
