@@ -28,7 +28,8 @@ module "counter" {
   env     = { ELECTION = "writer", RESOURCE = var.resource, PORT = "8080" }
   lease   = "fast"
 
-  on_demoted = { port = "http", path = "/demoted" } # the next one begins when the last write has ended
+  on_demoted       = { port = "http", path = "/demoted" } # the next one begins when the last write has ended
+  callback_timeout = "2s"
 
   resources = { requests = { cpu = "20m", memory = "32Mi" }, limits = { memory = "128Mi" } }
 }
