@@ -55,7 +55,7 @@ type ear struct {
 
 // A word that an application was told.
 type word struct {
-	to, what string // "elected" or "demoted"
+	to, what string // "elected" or "demoted"; "ending" is its own, when it is to end
 	election api.Election
 	at       time.Time
 	status   int // what was answered; 0 if nothing was yet
@@ -121,7 +121,7 @@ func (e *ear) wait(t *testing.T, to, what string, term uint64, answered bool) (w
 			}
 		}
 		return false
-	}, "%s is told that it is %s in term %d: %s", to, what, term, lazily(func() any { return e.heard() }))
+	}, "%s is told %s in term %d: %s", to, what, term, lazily(func() any { return e.heard() }))
 	return w
 }
 
@@ -305,6 +305,9 @@ func TestApplicationsAskAndAreTold(t *testing.T) {
 		hangC()
 		demoted = e.wait(s.T, c.name, "demoted", third.election.Term, true)
 		assert.False(s, fourth.at.Before(demoted.answered), "%s is told that it leads %s before %s has answered", a.name, demoted.answered.Sub(fourth.at), c.name)
+		ending := e.wait(s.T, c.name, "ending", 0, true)
+		s.Logf("ended: elected %s after the other one was demoted, which was to end %s after that", fourth.at.Sub(demoted.at).Round(time.Millisecond), ending.at.Sub(demoted.at).Round(time.Millisecond))
+		assert.False(s, ending.at.Before(demoted.answered), "it is to end %s before it was demoted", demoted.answered.Sub(ending.at))
 
 		// One that hangs leads no more, and nobody else has asked to.
 		hangA()
@@ -317,7 +320,7 @@ func TestApplicationsAskAndAreTold(t *testing.T) {
 		}
 		var order []string
 		for _, w := range e.heard() {
-			if is := w.to + " " + w.what; len(order) == 0 || order[len(order)-1] != is { // it may be told twice
+			if is := w.to + " " + w.what; w.what != "ending" && (len(order) == 0 || order[len(order)-1] != is) { // it may be told twice
 				order = append(order, is)
 			}
 		}
