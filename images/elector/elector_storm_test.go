@@ -93,6 +93,13 @@ func (s *storm) look() (leads bool) {
 	return len(now) == 1
 }
 
+// terms that somebody led in.
+func (s *storm) terms() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.member)
+}
+
 // pause for some of the time.
 func (s *storm) pause(most time.Duration) {
 	select {
@@ -122,7 +129,8 @@ func TestAtMostOneLeadsInAStorm(t *testing.T) {
 		}
 	})
 	var told []string
-	for begun := time.Now(); time.Since(begun) < stormTime; s.pause(2 * time.Second) {
+	// Chance may spare whoever leads first: then it lasts longer.
+	for begun := time.Now(); time.Since(begun) < stormTime || s.terms() < 2; s.pause(2 * time.Second) {
 		first := rand.IntN(size)
 		second := (first + 1 + rand.IntN(size-1)) % size
 		what := rand.IntN(6)
@@ -165,6 +173,5 @@ func TestAtMostOneLeadsInAStorm(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	assert.Empty(t, s.faults, "after %v", told)
-	assert.Greater(t, len(s.member), 1)
 	t.Log(len(told), " faults, ", len(s.member), " terms")
 }
