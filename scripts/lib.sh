@@ -51,7 +51,7 @@ step() {
   (set -e; "$@") >"$log" 2>&1 </dev/null & # of no effect below an if, && or ||: callers must not be there
   pid=$!
   set +m
-  trap 'kill -INT -- -$pid 2>/dev/null; wait $pid 2>/dev/null; echo; exit 130' INT TERM
+  trap 'kill -INT -- -$pid 2>/dev/null; kill $(jobs -pr) 2>/dev/null; wait; echo; exit 130' INT TERM # jobs: what runs beside it
   while kill -0 $pid 2>/dev/null; do
     sleep 0.2
     if [ -n "$LIVE" ]; then

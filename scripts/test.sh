@@ -24,6 +24,21 @@ run() {
   if [ $status = 0 ]; then passed=$((passed + 1)); else failed+=("$1"); fi
 }
 
+# on_each LABEL COMMAND...: a step for each engine, side by side, since most of each is waiting
+on_each() {
+  local label=$1 e others=("${engines[@]:1}") pids=() i
+  shift
+  for e in "${others[@]}"; do
+    (LIVE=''; step "$label on $e" "$@" "$e") >"$BUILD/test/$e.out" 2>&1 &
+    pids+=($!)
+  done
+  run "$label on ${engines[0]}" "$@" "${engines[0]}"
+  for i in "${!others[@]}"; do
+    if wait "${pids[i]}"; then passed=$((passed + 1)); else failed+=("$label on ${others[i]}"); fi
+    grep -v '^    \.\.\.' "$BUILD/test/${others[i]}.out"
+  done
+}
+
 # gotest DIR ARGS...: go test, and what a reader wants to know of it
 gotest() {
   local dir=$1
@@ -146,7 +161,7 @@ only() {
   esac
 }
 engine_tests() { only "$1" && gotest . -count=1 -timeout 15m -tags engine "./internal/engine/$1/..." "./images/queue/scale/$1" ./images/elector "./images/elector/store/$1"; }
-election_faults() { only "$1" && gotest . -count=1 -timeout 15m -tags engine ./test/fault/elector; } # after the others, since it wants the whole machine
+election_faults() { only "$1" && gotest . -count=1 -timeout 15m -tags engine ./test/fault/elector; } # one after the other, since each wants the whole machine
 accept() { only "$1" && gotest . -count=1 -timeout 25m -tags acceptance ./test/acceptance/...; } # the same tests on each
 acceptance() {
   local e brought=()
@@ -156,11 +171,9 @@ acceptance() {
     run "$e is up" test/engines/engines.sh up "$e"
   done
   run "provider, images and peers for these tests" prepare
-  for e in "${engines[@]}"; do
-    run "engine tests on $e" engine_tests "$e"
-    run "leader election on $e, through faults" election_faults "$e"
-    run "acceptance tests on $e" accept "$e"
-  done
+  on_each "engine tests" engine_tests
+  on_each "acceptance tests" accept
+  for e in "${engines[@]}"; do run "leader election through faults on $e" election_faults "$e"; done
   [ -z "${KEEP:-}" ] || brought=()
   for e in "${brought[@]}"; do run "$e is down again" test/engines/engines.sh down "$e"; done
 }
@@ -175,7 +188,7 @@ nodes() {
   export NODES=3 NODE_LEASE=10 TOLERATE=5 KCM_ARGS="--node-monitor-grace-period=12s --node-monitor-period=1s" TOPOLOGY=cluster SERVERS=1 CLIENTS=3
   for e in "${engines[@]}"; do run "$e is up, with three nodes" test/engines/engines.sh up "$e"; done
   run "provider, images and peers for these nodes" prepare
-  for e in "${engines[@]}"; do run "a leader loses its node on $e" lose "$e"; done
+  on_each "a leader loses its node" lose
   [ -n "${KEEP:-}" ] || for e in "${engines[@]}"; do run "$e and its nodes are down again" test/engines/engines.sh down "$e"; done
 }
 lose() { only "$1" && gotest . -count=1 -timeout 15m -tags acceptance,nodes -run TestALeaderLosesItsNode ./test/acceptance; }

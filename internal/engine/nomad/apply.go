@@ -61,6 +61,7 @@ func (e *Engine) apply(ctx context.Context, t *topology.Topology, o engine.Apply
 		return err
 	}
 	keepCounts(t, p.Job, job)
+	keepMarks(p.Job, job)
 
 	r := &record{Pattern: t.Pattern, Revision: t.Revision(), Spec: t.Spec, MHzPerCore: mhz, Complete: was.record != nil && was.record.Complete}
 	if r.Spec == nil && was.record != nil {

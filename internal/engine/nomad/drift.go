@@ -118,9 +118,10 @@ func (d *differ) fields(at string, fields []*api.FieldDiff) {
 // deadlines follow the time-out of the apply, which a refresh does not know.
 var deadlines = []string{".Update.ProgressDeadline", ".Update.HealthyDeadline"}
 
+// field of the diff. A mark is no drift: the checks that it stands for are compared themselves.
 func (d *differ) field(at string, f *api.FieldDiff) {
 	path := at + "." + f.Name
-	if f.Type == "None" || f.Old == f.New || slices.ContainsFunc(deadlines, func(s string) bool { return strings.HasSuffix(path, s) }) {
+	if f.Type == "None" || f.Old == f.New || f.Name == "Meta["+metaChecks+"]" || slices.ContainsFunc(deadlines, func(s string) bool { return strings.HasSuffix(path, s) }) {
 		return
 	}
 	show := shortForm

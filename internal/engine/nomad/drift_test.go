@@ -32,6 +32,8 @@ func TestDriftIsWhatTheDryRunWouldChange(t *testing.T) {
 		}}}}, []string{`job apps/web .main.Update.MaxParallel: want "2", have "1"`}},
 		{"a task that somebody added, and one that is gone", minimal(), &api.JobDiff{Type: "Edited", TaskGroups: []*api.TaskGroupDiff{{Type: "Edited", Name: "main", Tasks: []*api.TaskDiff{{Type: "Deleted", Name: "spy"}, {Type: "Added", Name: "main"}}}}},
 			[]string{"job apps/web .main.main: want present, have missing", "job apps/web .main.spy: want missing, have present"}},
+		{"a mark that another provider made", minimal(), &api.JobDiff{Type: "Edited", TaskGroups: []*api.TaskGroupDiff{{Type: "Edited", Name: "main", Fields: []*api.FieldDiff{{Type: "Added", Name: "Meta[" + metaChecks + "]", New: "1"}, edited("Meta[owner]", "x", "y")}}}},
+			[]string{`job apps/web .main.Meta[owner]: want "y", have "x"`}},
 		{"a field deep inside", minimal(), &api.JobDiff{Type: "Edited", Objects: []*api.ObjectDiff{{Type: "None", Name: "Quiet", Fields: []*api.FieldDiff{edited("X", "1", "2")}}}, TaskGroups: []*api.TaskGroupDiff{{Type: "Edited", Name: "main", Tasks: []*api.TaskDiff{
 			{Type: "Edited", Name: "main", Objects: []*api.ObjectDiff{{Type: "Edited", Name: "Service", Objects: []*api.ObjectDiff{{Type: "Edited", Name: "Check", Fields: []*api.FieldDiff{edited("Path", "", "/")}}}}}},
 		}}}}, []string{`job apps/web .main.main.Service.Check.Path: want "/", have nothing`}},

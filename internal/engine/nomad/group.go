@@ -42,6 +42,7 @@ func (b *builder) group(g *topology.Group) *api.TaskGroup {
 	for i := range g.Containers {
 		tg.Tasks = append(tg.Tasks, b.task(g, &g.Containers[i], stages, ports, volumes))
 	}
+	mark(tg, g.Identity)
 	b.grants(g)
 	return tg
 }

@@ -113,6 +113,7 @@ func (e *Engine) releaseOnce(ctx context.Context, t *topology.Topology) (bool, e
 		return false, err
 	}
 	keepCounts(t, p.Job, job)
+	keepMarks(p.Job, job)
 	p.Job.UI = job.UI
 	return true, e.register(ctx, k, t, p.Job, job)
 }

@@ -47,7 +47,7 @@ type SecretItem struct {
 	Generate int
 }
 
-// Meta keys of a job. They never change, because a change of meta restarts tasks.
+// Meta keys of a job. They never change, unlike metaChecks of a group, because a change of meta restarts tasks.
 const (
 	metaPattern = topology.LabelPrefix + "pattern"
 	metaName    = topology.LabelPrefix + "name"

@@ -3,7 +3,7 @@
 //
 //	prog serve ADDR       answer /, /env?name=, /file?path=, /write?path=&text=, /call?file=&path= (what the
 //	                      address in a file answers), /scale?group=&count= (what Nomad's task API answers),
-//	                      /exit?code=
+//	                      /exit?code=, /slow?for= (answers after that time)
 //	prog once             end at once
 //	prog fail CODE        say why on standard error and end
 //	prog hog              take memory until killed
@@ -160,6 +160,11 @@ func serve(addr string) {
 	http.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
 		if err := os.WriteFile(r.FormValue("path"), []byte(r.FormValue("text")), 0o644); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	http.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
+		if d, err := time.ParseDuration(r.FormValue("for")); err == nil {
+			time.Sleep(d)
 		}
 	})
 	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
