@@ -132,7 +132,7 @@ prepare() {
   make -s build build/bin/images build/bin/tofu
   build/bin/images build -version "$VERSION" -platforms "linux/$(go env GOARCH)" -layout "$BUILD/test/images" -cache "$BUILD/cache"
   make -s test-images
-  need /usr/bin/convert-im6.q16:imagemagick-6.q16
+  need /usr/bin/convert-im6.q16:imagemagick-6.q16 node:nodejs
   pictures
   engines_env
   local tag

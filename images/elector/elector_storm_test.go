@@ -80,7 +80,7 @@ func (s *storm) look() (leads bool) {
 		}
 		now = append(now, fmt.Sprint(a.Member, " in ", is.Term))
 		if is.Term < s.most {
-			s.faults = append(s.faults, fmt.Sprintf("%s leads after somebody led in %d", a.Member, s.most))
+			s.faults = append(s.faults, fmt.Sprintf("%s leads in %d after somebody led in %d", a.Member, is.Term, s.most))
 		}
 		if was := s.member[is.Term]; was != "" && was != a.Member {
 			s.faults = append(s.faults, fmt.Sprintf("%s and %s led in the term %d", was, a.Member, is.Term))

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Counts, as long as its group leads: of all replicas, one at a time.
 
-    ELECTOR   where the elector is (default http://127.0.0.1:4040, beside this container)
+    ELECTOR   where the elector is (default PATTERN_ELECTOR, or http://127.0.0.1:4040, beside this container)
     ELECTION  name of the election (default one)
     RESOURCE  what is written: see resource.mjs (default http://127.0.0.1:8090/count)
-    NAME      who this is
+    NAME      who this is (default PATTERN_MEMBER, or the host's name)
+    PORT      where it says who it is, and is told that it leads no more (default: nowhere)
 
 Three things keep two writers from undoing each other's work:
 
@@ -13,18 +14,25 @@ Three things keep two writers from undoing each other's work:
 2. If the elector does not answer, it goes by its last answer until that is over, and stops then.
 3. It may still be paused just before it writes, for a minute, while another one is elected. So it says its term with each write, and
    the resource refuses terms that are smaller than one that it has seen. Only this one is safe by itself.
+
+Before the lead is given away, POST /demoted is answered when no write is under way: so the next one begins where this one has ended.
 """
 
+import http.server
 import json
 import os
+import signal
+import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 
-ELECTOR = os.environ.get("ELECTOR", "http://127.0.0.1:4040")
+ELECTOR = os.environ.get("ELECTOR") or os.environ.get("PATTERN_ELECTOR", "http://127.0.0.1:4040")
 ELECTION = os.environ.get("ELECTION", "one")
 RESOURCE = os.environ.get("RESOURCE", "http://127.0.0.1:8090/count")
-NAME = os.environ.get("NAME") or os.environ.get("HOSTNAME", "writer")
+NAME = os.environ.get("NAME") or os.environ.get("PATTERN_MEMBER") or os.environ.get("HOSTNAME", "writer")
+PORT = int(os.environ.get("PORT", "0"))
 PAUSE = 0.1  # seconds between two writes
 
 # What is asked on localhost goes by no proxy.
@@ -59,7 +67,10 @@ class Leadership:
             election = json.loads(body)
             self.term, self.until = election["term"], asked + election["expires_in_ms"] / 1000
         else:  # 409: another group leads, or none
-            self.term, self.until = 0, 0.0
+            self.end()
+
+    def end(self):
+        self.term, self.until = 0, 0.0
 
     def left(self):
         """For how many seconds this group leads at most; 0 if it does not."""
@@ -80,19 +91,58 @@ def count(leadership):
         print(f"{NAME}: {RESOURCE} answers with {status}", flush=True)
 
 
+class Server(http.server.BaseHTTPRequestHandler):
+    """GET / says who this is, and by which term it leads; POST /demoted is answered when no write is under way."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        left = self.server.leadership.left()
+        self.answer(200, {"name": NAME, "leads": left > 0, "term": self.server.leadership.term if left > 0 else 0})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path != "/demoted":
+            return self.answer(404, {"error": "POST /demoted"})
+        with self.server.writing:
+            self.server.leadership.end()  # until the elector says otherwise
+        self.answer(200, {"name": NAME, "leads": False, "term": 0})
+
+    def answer(self, status, said):
+        body = json.dumps(said).encode() + b"\n"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(leadership, writing):
+    server = http.server.ThreadingHTTPServer(("", PORT), Server)
+    server.leadership, server.writing = leadership, writing
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
 def main():
-    leadership, led = Leadership(), False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container ends by no signal that it does not take
+    leadership, led, writing = Leadership(), False, threading.Lock()
+    if PORT:
+        serve(leadership, writing)
     while True:
-        leadership.renew()
-        leads = leadership.left() > 0
-        if leads != led:
-            print(f"{NAME}: " + (f"leads in term {leadership.term}" if leads else "does not lead"), flush=True)
-        led = leads
-        if leads:
-            try:
-                count(leadership)
-            except OSError as error:
-                print(f"{NAME}: {RESOURCE}: {error}", flush=True)
+        with writing:
+            leadership.renew()
+            leads = leadership.left() > 0
+            if leads != led:
+                print(f"{NAME}: " + (f"leads in term {leadership.term}" if leads else "does not lead"), flush=True)
+            led = leads
+            if leads:
+                try:
+                    count(leadership)
+                except OSError as error:
+                    print(f"{NAME}: {RESOURCE}: {error}", flush=True)
         time.sleep(PAUSE)
 
 

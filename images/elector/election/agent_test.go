@@ -274,6 +274,20 @@ func TestWhoStandsIsElected(t *testing.T) {
 	require.Eventually(t, func() bool { return a.self("one") }, within, tick)
 }
 
+func TestWhoAsksAgainDoesNotStayBack(t *testing.T) {
+	a := start(t, store.NewMemory(), "a", func(o *Options) { lasting(o); o.Auto = false })
+	require.NoError(t, a.Stand(t.Context(), "one", true))
+	require.Eventually(t, func() bool { return a.self("one") }, within, tick)
+	require.NoError(t, a.Stand(t.Context(), "one", false))
+	assert.False(t, a.self("one"))
+	require.NoError(t, a.Stand(t.Context(), "one", true))
+	require.Eventually(t, func() bool { return a.self("one") }, within, tick, "it has resigned, and asks to lead all the same")
+
+	require.NoError(t, a.Resign(t.Context(), "one", ""))
+	require.NoError(t, a.Stand(t.Context(), "one", true)) // as it has all the time
+	require.Never(t, func() bool { return a.self("one") }, 200*time.Millisecond, tick, "who resigns, and goes on standing, leaves it to others")
+}
+
 // rate is a clock that goes wrong.
 type rate struct {
 	Clock

@@ -78,6 +78,9 @@ func (a *Agent) Stand(ctx context.Context, name string, stands bool) error {
 		a.mu.Unlock()
 		return ErrUnknown
 	}
+	if stands && !a.stands[name] {
+		delete(a.yields, name) // it may have resigned before, and wants to lead all the same
+	}
 	a.stands[name] = stands
 	a.notify()
 	a.mu.Unlock()

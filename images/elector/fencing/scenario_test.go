@@ -2,11 +2,16 @@ package fencing_test
 
 import (
 	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -80,4 +85,45 @@ func TestASingleWriter(t *testing.T) {
 		assert.Contains(t, wb.Said(), "B: leads in term 4")
 	})
 	require.Zero(t, strings.Count(wa.Said()+wb.Said(), "Traceback"))
+}
+
+func TestAWriterIsDemotedBetweenTwoWrites(t *testing.T) {
+	e := electortest.Start(t, store.NewMemory(), "a", false)
+	require.Eventually(t, e.Leads, within, tick)
+	writing, finish := make(chan struct{}), make(chan struct{})
+	var begun, ended sync.Once
+	end := func() { ended.Do(func() { close(finish) }) }
+	defer end()
+	resource := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			begun.Do(func() { close(writing) })
+			<-finish
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound) // nobody has counted yet
+	}))
+	t.Cleanup(resource.Close)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := free.Addr().String()
+	require.NoError(t, free.Close())
+	_, number, _ := net.SplitHostPort(address)
+	t.Setenv("PORT", number)
+	w := writer(t, e, "A", resource.URL+"/count")
+	<-writing
+	demoted := make(chan struct{})
+	go func() {
+		defer close(demoted)
+		status, body := do(t, http.MethodPost, "http://"+address+"/demoted", "-", `{"name": "one", "term": 1}`)
+		assert.Equal(t, http.StatusOK, status, body)
+	}()
+	select {
+	case <-demoted:
+		require.Fail(t, "it has answered while it writes")
+	case <-time.After(100 * time.Millisecond):
+	}
+	end()
+	<-demoted
+	assert.Zero(t, w.Terminate())
 }

@@ -20,8 +20,10 @@ type promise struct {
 
 const (
 	promiseTime = 5 * time.Second
-	// gap is how far a generation is beyond the last one where the clock is not.
-	gap = 1 << 32
+	// gap is how far a generation is beyond the last one where the clock is behind that: more than there were terms. It is half a
+	// second, no more than the silence that a rescue waits for, so that by a clock that goes forward no generation is ahead of it:
+	// whoever begins with nothing left goes by the clock alone.
+	gap = 1 << 19
 )
 
 // generation that follows others.

@@ -36,7 +36,7 @@
 // As long as a slot is missing there is no rescue: it may have been cut off together with others, and lead.
 //
 // A new cluster begins with an empty table, and so without leaders of elections. Its generation is greater than all that is known: it is
-// the microseconds since 2020, or 2^32 (more than an hour of them) more than the last one where the clock is behind that. Terms
+// the microseconds since 2020, or 2^19 (half a second of them) more than the last one where the clock is behind that. Terms
 // begin there, so they are greater than those that were lost, unless all folders were lost and the clock went back. They fit in 2^53.
 //
 // A server of an older generation that comes back (a node with its disk, say) gives up what it has as soon as it hears of a newer one,

@@ -247,6 +247,27 @@ func TestRescue(t *testing.T) {
 	}
 }
 
+func TestWhatIsMadeAnewAfterARescueGoesOnAboveIt(t *testing.T) {
+	t.Parallel()
+	e := group(t, 3)
+	last := uint64(0)
+	for _, lost := range [][]int{nil, {1, 2}, {0, 1, 2}} {
+		for _, slot := range lost {
+			e.all[slot].stop()
+			e.lose(slot)
+		}
+		for _, slot := range lost {
+			e.start(slot, nil)
+		}
+		e.list()
+		require.Eventually(t, func() bool { is := e.all[0].Stats().Generation; return is > 0 && is != last }, within, tick)
+		e.vote(0, 1, 2)
+		is := e.all[0].Stats().Generation
+		require.Greater(t, is, last, "after %v have lost what they knew", lost)
+		last = is
+	}
+}
+
 func TestAFolderOfThePastGivesUp(t *testing.T) {
 	t.Parallel()
 	e := group(t, 3)
@@ -314,6 +335,7 @@ func TestGenerationsGrow(t *testing.T) {
 	assert.Equal(t, uint64(3600e6), generation(now, 0))
 	assert.Equal(t, uint64(3600e6+gap), generation(now, 3600e6), "and by more than there can have been terms")
 	assert.Equal(t, uint64(7200e6+gap), generation(now, 7200e6), "also if the clock goes back")
+	assert.Equal(t, uint64(3602e6), generation(now.Add(2*time.Second), 3600e6), "it is not ahead of the clock, by which those go that know of none before")
 	assert.Less(t, generation(epoch.AddDate(200, 0, 0), 0), uint64(1)<<53)
 }
 
