@@ -146,7 +146,7 @@ func TestACompanionThatIsKilledAgainAndAgainDisturbsNobody(t *testing.T) {
 	assert.Equal(t, "ready", r.observe(top).Phase)
 	require.NoError(t, r.engine.Wait(within(t, 30), top, nil), "earlier restarts do not count against it")
 
-	g.Containers[1].Probes.Readiness.PeriodSeconds = 2 // which Nomad changes in place
+	g.Update.ProgressSeconds++ // which Nomad changes in place
 	require.NoError(t, r.engine.Apply(within(t, 30), top, engine.ApplyOptions{}))
 	require.NoError(t, r.engine.Wait(within(t, 60), top, nil), "nor against the next version")
 	require.Len(t, r.allocs(top), 1)
