@@ -51,6 +51,9 @@ func (s *stage) invoke(action string, config object) (progress []string, wrong [
 			wrong = append(wrong, e.Diagnostics...)
 		}
 	}
+	for _, d := range wrong {
+		s.Log(d.Summary, ": ", d.Detail)
+	}
 	return progress, wrong
 }
 

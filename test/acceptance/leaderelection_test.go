@@ -258,7 +258,6 @@ func (s *stage) handsOver(l *ledger) {
 	} {
 		_, wrong := s.invoke("pattern_hand_over", with(of, object{c.at: c.to}))
 		if assert.Len(s, wrong, 1, c.at) {
-			s.Log(wrong[0].Summary, ": ", wrong[0].Detail)
 			assert.Equal(s, `AttributeName("`+c.at+`")`, wrong[0].Attribute.String())
 			assert.Contains(s, wrong[0].Detail, c.says)
 		}
