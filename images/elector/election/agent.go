@@ -329,6 +329,11 @@ func (a *Agent) observeSeats(v *seatsView, r store.Record) {
 		is.Seats = map[string]seat{}
 	}
 	*v = seatsView{seats: is, generation: r.Generation, version: r.Version, known: true}
+	for name, s := range is.Seats {
+		if s.Session != "" && s.Session != a.own.ID {
+			delete(a.yields, name) // another one has it, as was wished
+		}
+	}
 	a.notify()
 }
 

@@ -288,6 +288,21 @@ func TestWhoAsksAgainDoesNotStayBack(t *testing.T) {
 	require.Never(t, func() bool { return a.self("one") }, 200*time.Millisecond, tick, "who resigns, and goes on standing, leaves it to others")
 }
 
+func TestWhoHasBeenFollowedDoesNotStayBack(t *testing.T) {
+	table := store.NewMemory()
+	a, b := start(t, table, "a", lasting), start(t, table, "b", lasting)
+	require.Eventually(t, func() bool { return a.self("one") || b.self("one") }, within, tick)
+	leader, other := a, b
+	if b.self("one") {
+		leader, other = b, a
+	}
+	for range 4 {
+		require.NoError(t, leader.Resign(t.Context(), "one", ""))
+		require.Eventually(t, func() bool { return other.self("one") }, within, tick, "it has resigned before, and was followed")
+		leader, other = other, leader
+	}
+}
+
 // rate is a clock that goes wrong.
 type rate struct {
 	Clock
