@@ -89,7 +89,7 @@ const (
 	Elsewhere Outcome = "elsewhere"
 	// Leaderless: nobody leads, or nobody for certain; nothing has changed.
 	Leaderless Outcome = "leaderless"
-	// Unready: the member that was wished for is not there, or not ready; nothing has changed.
+	// Unready: the member that was wished for is not there, or not ready, or nobody is; nothing has changed.
 	Unready Outcome = "unready"
 	// Unfollowed: the leader has resigned, and nobody else has taken over: it leads again, or nobody does yet.
 	Unfollowed Outcome = "unfollowed"

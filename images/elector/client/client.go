@@ -78,7 +78,11 @@ func (c *Client) Renew(ctx context.Context, election string) (Election, error) {
 	return c.ask(ctx, http.MethodPost, election, "/renew", askWithin)
 }
 
-// Resign from an election, in favour of a member, or "" for whoever takes it.
+// Anyone takes an election that is resigned from in favour of it.
+const Anyone = "*"
+
+// Resign from an election, in favour of a member, Anyone who is ready to lead (it is an error if nobody is), or "" for whoever takes it
+// some time.
 func (c *Client) Resign(ctx context.Context, election, to string) error {
 	path := "/resign"
 	if to != "" {

@@ -93,9 +93,14 @@ func (a *Agent) Stand(ctx context.Context, name string, stands bool) error {
 	return nil
 }
 
-// Resign from a seat, in favour of a member, or "" for whoever takes it. From the call on this elector is not the leader.
+// Anyone takes a seat that is resigned from in favour of it, if anybody is ready to lead; where it is not known who stands (Auto is
+// not set) everybody is taken to be.
+const Anyone = "*"
+
+// Resign from a seat, in favour of a member, Anyone, or "" for whoever takes it some time. From the call on this elector is not the
+// leader, unless it fails.
 func (a *Agent) Resign(ctx context.Context, name, to string) error {
-	if to != "" {
+	if to != "" && to != Anyone {
 		a.meet(ctx, to)
 	}
 	a.mu.Lock()
@@ -109,12 +114,18 @@ func (a *Agent) Resign(ctx context.Context, name, to string) error {
 		return ErrNotLeader
 	}
 	next := seat{}
-	if to != "" {
-		if next, ok = a.member(to); !ok {
-			a.mu.Unlock()
-			return ErrNobody
-		}
-	} else {
+	switch to {
+	case "":
+	case Anyone: // the seat is free all the same: of those that seem to be ready one may have gone
+		ok = !a.Auto || len(a.heirs()) > 0
+	default:
+		next, ok = a.member(to)
+	}
+	if !ok {
+		a.mu.Unlock()
+		return ErrNobody
+	}
+	if next.Session == "" {
 		a.yields[name] = a.Clock.Now() + a.Lease.Duration
 	}
 	a.mu.Unlock()

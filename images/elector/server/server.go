@@ -349,7 +349,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, election.ErrNotLeader), errors.Is(err, election.ErrNobody):
 		status = http.StatusConflict
 		if to := r.URL.Query().Get("to"); errors.Is(err, election.ErrNobody) {
-			out.Error = fmt.Sprintf("there is no member %q that is ready to lead: this one leads on", to)
+			if out.Error = fmt.Sprintf("there is no member %q that is ready to lead: this one leads on", to); to == election.Anyone {
+				out.Error = "no other member is ready to lead: this one leads on"
+			}
 		}
 		if e, err := s.election(name(r)); err == nil {
 			out.Election = &e

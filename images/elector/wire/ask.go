@@ -105,7 +105,7 @@ func handOver(ctx context.Context, ask *client.Client, name, to string) (api.Han
 		out.Outcome = api.Elsewhere
 		return out, nil
 	}
-	err = ask.Resign(ctx, name, to)
+	err = ask.Resign(ctx, name, cmp.Or(to, client.Anyone))
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && refused.Election != nil {
 		out.Election = *refused.Election
@@ -153,6 +153,9 @@ func outcome(h api.HandOver, to string) error {
 	case api.Leaderless:
 		return fmt.Errorf("nobody leads %q", h.Election.Name)
 	case api.Unready:
+		if to == "" {
+			return fmt.Errorf("no other member is ready to lead %q: %s leads on", h.Election.Name, h.Election.Leader)
+		}
 		return fmt.Errorf("there is no member %q that is ready to lead: %s leads %q on", to, h.Election.Leader, h.Election.Name)
 	}
 	if h.Election.Leader != "" {

@@ -125,6 +125,9 @@ func (h *handing) from(ctx context.Context, leader engine.Replica) error {
 	case elections.Elsewhere, elections.Leaderless: // it has changed since
 		return &passingError{&fault{"election", "Nobody leads for certain", fmt.Sprintf("%s leads %q no more, and it is not settled who does.", leader.Name, h.election)}}
 	case elections.Unready:
+		if h.to == "" {
+			return &passingError{&fault{"election", "Nobody else is ready", fmt.Sprintf("of the others nobody is ready to lead %q, and %s leads on. See their readiness.", h.election, leader.Name)}}
+		}
 		return &passingError{&fault{"to", "The heir is not ready", fmt.Sprintf("%s is not ready to lead %q, and %s leads on. See its readiness, or name another one.", h.to, h.election, leader.Name)}}
 	case elections.Unfollowed:
 		if now.Leader != "" {

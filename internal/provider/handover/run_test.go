@@ -26,6 +26,8 @@ type fakes struct {
 	stale              map[string]string
 	denied             error
 	asked              []string
+	// dead: those that are not ready seem to be.
+	dead bool
 }
 
 func (e *fakes) Replicas(_ context.Context, _ *topology.Topology, group, container string) (all []engine.Replica, err error) {
@@ -68,7 +70,11 @@ func (e *fakes) Exec(ctx context.Context, _ *topology.Topology, r engine.Replica
 	if !is.Self {
 		return answer(1, out)
 	}
-	if slices.Contains(e.unready, to) {
+	unready := slices.Contains(e.unready, to)
+	if to == "" && !e.dead {
+		unready = !slices.ContainsFunc(e.names, func(n string) bool { return n != e.leader && !slices.Contains(e.unready, n) })
+	}
+	if unready {
 		out.Outcome = elections.Unready
 		return answer(1, out)
 	}
@@ -105,7 +111,8 @@ func TestHandOver(t *testing.T) {
 		{"past one that names a leader that is gone", fakes{names: three, leader: "web-1", stale: map[string]string{"web-0": "web-9"}}, "web-2", "web-2", "", "trying again"},
 		{"to one that there is not", fakes{names: three, leader: "web-1"}, "web-7", "web-1", "to", "These do: web-0, web-1, web-2"},
 		{"to one that is not ready", fakes{names: three, leader: "web-1", unready: []string{"web-2"}}, "web-2", "web-1", "to", "web-2 is not ready to lead"},
-		{"where no other is ready", fakes{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}}, "", "web-1", "election", "it leads again"},
+		{"where no other is ready", fakes{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}}, "", "web-1", "election", "nobody is ready to lead"},
+		{"where no other is ready but seems to be", fakes{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}, dead: true}, "", "web-1", "election", "it leads again"},
 		{"where nobody leads", fakes{names: three}, "", "", "election", "nobody leads"},
 		{"where there is no other", fakes{names: three[:1], leader: "web-0"}, "", "web-0", "of", "only web-0 runs"},
 		{"where none runs", fakes{}, "", "", "of", "no elector"},
