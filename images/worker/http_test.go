@@ -80,12 +80,13 @@ func TestAServerForAllItems(t *testing.T) {
 
 func TestNothingIsReceivedBeforeTheServerIsReady(t *testing.T) {
 	w := newServer(t)
-	w.config.Command = append([]string{w.config.Command[0], "sleep=700ms"}, w.config.Command[1:]...)
+	w.config.Command = append([]string{w.config.Command[0], "sleep=3s"}, w.config.Command[1:]...)
 	w.queue.push("item", "echo x")
 	w.start(t)
-	status, body := w.get("/health/ready")
-	assert.Equal(t, http.StatusServiceUnavailable, status)
-	assert.Contains(t, body, "the server at 127.0.0.1")
+	w.eventually(func() bool {
+		status, body := w.get("/health/ready")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "the server at 127.0.0.1")
+	})
 	assert.Equal(t, 1, w.queue.count(api.Waiting))
 	w.eventually(func() bool { return w.queue.count(api.Done) == 1 })
 	w.eventually(func() bool { status, _ := w.get("/health/ready"); return status == http.StatusOK })

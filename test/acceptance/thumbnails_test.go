@@ -61,8 +61,17 @@ func TestThumbnailsOfAllPicturesWhateverIsKilled(t *testing.T) {
 			})
 			s.setenv("TF_VAR_wait", "false")
 			s.apply()
-			begun, havoc := time.Now(), s.startHavoc("thumbnails")
+			begun := time.Now()
+			havoc, agentKilled := s.startHavoc("thumbnails")
+			put := 0
 			for name, path := range inputs {
+				if put++; put > pictures/2 { // the others come after it, however quick the first are
+					select {
+					case <-agentKilled:
+					case <-time.After(3 * time.Minute):
+						require.FailNow(t, "the node's agent was never killed")
+					}
+				}
 				content, err := os.ReadFile(path)
 				require.NoError(t, err)
 				store.Put(t, "pictures", name, content)
@@ -194,9 +203,9 @@ func digestOf(content []byte) string {
 }
 
 // startHavoc kills something of an instance every other second, until the returned function is called, which tells how often what was.
-func (s *stage) startHavoc(instance string) (stop func() map[string]int) {
+func (s *stage) startHavoc(instance string) (stop func() map[string]int, agentKilled <-chan struct{}) {
 	end, ended := make(chan struct{}), make(chan struct{})
-	kills := map[string]int{}
+	kills, first := map[string]int{}, make(chan struct{})
 	kill := func(what string, of func(replica) bool) {
 		var candidates []replica
 		for _, r := range s.replicas(s.T, instance) {
@@ -235,7 +244,7 @@ func (s *stage) startHavoc(instance string) (stop func() map[string]int) {
 			}
 			const agent = "the node's agent"
 			switch {
-			case n >= 36:
+			case n >= 36 && kills[agent] > 0:
 				continue // what is left to do is done in peace
 			case n >= 6 && kills[agent] < 1, n >= 18 && kills[agent] < 2:
 				// Not while something begins: a Nomad that is killed then cannot go on with it. Nor while a deployment goes on, in
@@ -245,7 +254,9 @@ func (s *stage) startHavoc(instance string) (stop func() map[string]int) {
 				}
 				out, err := exec.Command("../engines/node.sh", "agent", node).CombinedOutput()
 				if assert.NoError(s, err, "%s", out) {
-					kills[agent]++
+					if kills[agent]++; kills[agent] == 1 {
+						close(first)
+					}
 				}
 			case n%4 == 2:
 				kill("the queue's server", func(r replica) bool { return r.Group == "queue" })
@@ -258,5 +269,5 @@ func (s *stage) startHavoc(instance string) (stop func() map[string]int) {
 		close(end)
 		<-ended
 		return kills
-	}
+	}, first
 }

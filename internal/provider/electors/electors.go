@@ -73,12 +73,30 @@ func Ask(ctx context.Context, e Runner, t *topology.Topology, r engine.Replica, 
 		}
 		return err
 	}
+	if len(ran.Stdout)+len(ran.Stderr) == 0 {
+		return &SilentError{r.Name, ran.Status}
+	}
 	if json.Unmarshal(ran.Stdout, into) != nil {
 		said := bytes.TrimSpace(slices.Concat(ran.Stdout, ran.Stderr))
 		return fmt.Errorf("the elector of %s cannot be asked (status %d; its image may be of an earlier version, which the next apply replaces): %s", r.Name, ran.Status, said[:min(len(said), 1000)])
 	}
 	return nil
 }
+
+// SilentError is that of a command whose output is lost: Nomad's Docker driver does not wait for it when the command has ended.
+type SilentError struct {
+	Replica string
+	// Status says nonetheless whether the command has succeeded.
+	Status int
+}
+
+// Error names the replica.
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("the answer of the elector of %s is lost (status %d)", e.Replica, e.Status)
+}
+
+// mostSilent answers of an elector in a row.
+const mostSilent = 3
 
 // Leaders asks one elector after the other, each for so long, who leads elections (all, where none is named), until one answers what is
 // wanted. The error is that of the first that has not answered; it is nil if one has answered, be it not what is wanted.
@@ -89,6 +107,10 @@ func Leaders(ctx context.Context, e Runner, t *topology.Topology, replicas []eng
 		bounded, cancel := context.WithTimeout(ctx, within)
 		var all map[string]elections.Known
 		err := Ask(bounded, e, t, r, &all, elections.AskLeaders(names...))
+		var silent *SilentError
+		for n := 1; n < mostSilent && errors.As(err, &silent); n++ {
+			err = Ask(bounded, e, t, r, &all, elections.AskLeaders(names...))
+		}
 		cancel()
 		var denied *engine.NotPermittedError
 		switch {

@@ -101,14 +101,38 @@ func (h *handing) try(ctx context.Context, round int) error {
 	if is.Leader != h.to {
 		h.tell(fmt.Sprintf("%s leads %s with the token %d, and is asked to hand over to %s", is.Leader, h.election, is.Term, cmp.Or(h.to, "whoever takes it")))
 	}
-	return h.from(ctx, replicas[at])
+	return h.from(ctx, replicas, replicas[at])
+}
+
+// followed finds out who leads after a replica has handed over, or has told that the wished one does already.
+func (h *handing) followed(ctx context.Context, replicas []engine.Replica, leader engine.Replica) error {
+	for {
+		is, err := h.ask(ctx, replicas, 0)
+		if err == nil && (is.Leader != leader.Name || is.Leader == h.to) {
+			when := "now"
+			if is.Leader == leader.Name {
+				when = "already"
+			}
+			h.tell(fmt.Sprintf("%s leads %s %s, with the token %d", is.Leader, h.election, when, is.Term))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return cmp.Or(err, fmt.Errorf("%s has handed %q over, and its elector has not told to whom", leader.Name, h.election))
+		case <-time.After(pause):
+		}
+	}
 }
 
 // from the replica that leads.
-func (h *handing) from(ctx context.Context, leader engine.Replica) error {
+func (h *handing) from(ctx context.Context, replicas []engine.Replica, leader engine.Replica) error {
 	var is elections.HandedOver
 	if err := electors.Ask(ctx, h.engine, h.topology, leader, &is, elections.HandOver(h.place.Election, h.to)); err != nil {
-		if errors.Is(err, engine.ErrNotRunning) {
+		var silent *electors.SilentError
+		switch {
+		case errors.As(err, &silent) && silent.Status == 0: // another one leads, and the others know who
+			return h.followed(ctx, replicas, leader)
+		case errors.As(err, &silent), errors.Is(err, engine.ErrNotRunning):
 			return &passingError{err}
 		}
 		return err

@@ -28,6 +28,8 @@ type fakes struct {
 	asked              []string
 	// dead: those that are not ready seem to be.
 	dead bool
+	// mute: the answers of so many commands are lost.
+	mute int
 }
 
 func (e *fakes) Replicas(_ context.Context, _ *topology.Topology, group, container string) (all []engine.Replica, err error) {
@@ -40,7 +42,16 @@ func (e *fakes) Replicas(_ context.Context, _ *topology.Topology, group, contain
 	return all, nil
 }
 
-func (e *fakes) Exec(ctx context.Context, _ *topology.Topology, r engine.Replica, _ string, command ...string) (*engine.Ran, error) {
+func (e *fakes) Exec(ctx context.Context, t *topology.Topology, r engine.Replica, container string, command ...string) (*engine.Ran, error) {
+	ran, err := e.exec(ctx, t, r, container, command...)
+	if err == nil && e.mute > 0 && (command[1] != "leaders" || e.mute > 1) {
+		e.mute--
+		return &engine.Ran{Status: ran.Status}, nil
+	}
+	return ran, err
+}
+
+func (e *fakes) exec(ctx context.Context, _ *topology.Topology, r engine.Replica, _ string, command ...string) (*engine.Ran, error) {
 	e.asked = append(e.asked, r.Name+" "+command[1])
 	switch {
 	case e.denied != nil:
@@ -113,6 +124,9 @@ func TestHandOver(t *testing.T) {
 		{"to one that is not ready", fakes{names: three, leader: "web-1", unready: []string{"web-2"}}, "web-2", "web-1", "to", "web-2 is not ready to lead"},
 		{"where no other is ready", fakes{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}}, "", "web-1", "election", "nobody is ready to lead"},
 		{"where no other is ready but seems to be", fakes{names: three, leader: "web-1", unready: []string{"web-0", "web-2"}, dead: true}, "", "web-1", "election", "it leads again"},
+		{"of which the answer is lost", fakes{names: three, leader: "web-1", mute: 1}, "", "web-0", "", "web-0 leads one now, with the token 8"},
+		{"of which answers are lost, also who leads", fakes{names: three, leader: "web-1", mute: 3}, "", "web-0", "", "web-0 leads one now, with the token 8"},
+		{"of which it is lost that nobody else is ready", fakes{names: three, leader: "web-1", mute: 1, unready: []string{"web-0", "web-2"}}, "", "web-1", "election", "nobody is ready to lead"},
 		{"where nobody leads", fakes{names: three}, "", "", "election", "nobody leads"},
 		{"where there is no other", fakes{names: three[:1], leader: "web-0"}, "", "web-0", "of", "only web-0 runs"},
 		{"where none runs", fakes{}, "", "", "of", "no elector"},
