@@ -47,7 +47,7 @@ func (r *rig) stick(t *topology.Topology) *api.AllocationListStub {
 		round.Value = strconv.Itoa(n)
 		require.NoError(r, r.engine.Apply(within(r, 30), other, engine.ApplyOptions{}))
 		for end := time.Now().Add(10 * time.Second); !waits() && time.Now().Before(end); {
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 		}
 	}
 
