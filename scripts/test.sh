@@ -39,12 +39,12 @@ on_each() {
   done
 }
 
-# gotest DIR ARGS...: go test, and what a reader wants to know of it
+# gotest DIR ARGS...: go test, and what a reader wants to know of it; all of it, as go test -json has it, is in the file EVENTS
 gotest() {
   local dir=$1
   shift
   go build -o build/bin/testlog ./scripts/testlog
-  (cd "$dir" && set -o pipefail && go test -json ${RUN:+-run "$RUN"} "$@" 2>&1 | "$BUILD/bin/testlog" -v)
+  (cd "$dir" && set -o pipefail && go test -json ${RUN:+-run "$RUN"} "$@" 2>&1 | tee "${EVENTS:-/dev/null}" | "$BUILD/bin/testlog" -v)
 }
 
 # twice DIR ARGS...: gotest, of which up to three tests that fail are run once more: a real engine on two busy cores may miss a
@@ -53,8 +53,7 @@ twice() {
   local dir=$1 events status=0 names
   shift
   events=$(mktemp)
-  go build -o build/bin/testlog ./scripts/testlog
-  (cd "$dir" && set -o pipefail && go test -json ${RUN:+-run "$RUN"} "$@" 2>&1 | tee "$events" | "$BUILD/bin/testlog" -v) || status=$?
+  EVENTS=$events gotest "$dir" "$@" || status=$?
   names=$(sed -n 's/.*"Action":"fail","Package":"[^"]*","Test":"\([^"/]*\)".*/\1/p' "$events" | sort -u)
   if [ $status = 0 ] || [ -z "$names" ] || [ "$(wc -l <<<"$names")" -gt 3 ] || grep -qE '"Output":"(panic: |signal: )' "$events"; then
     rm "$events"
